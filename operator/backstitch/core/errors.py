@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The error tree: a class says what happens next, its `reason` is what status conditions show.
 
-    BackstitchError
-    ├── UsageError            the command line or a file is wrong; nothing was started
-    ├── Refused               this migration cannot be run as written; nothing was touched
-    ├── Fenced                another operator took over this database; stop at once
-    ├── TargetError           the database cannot be worked with (unreachable, pooler, too old, read-only)
-    ├── DatabaseError         the server answered a statement with an error
-    │   ├── LockNotAvailable    a lock was not to be had in the time allowed: try again
-    │   ├── Transient           the same statement may work in a moment (deadlock, shutdown, too many connections)
-    │   ├── ConnectionLost      the connection is gone; a statement in flight may or may not have run
-    │   └── StatementFailed     trying again gives the same answer
-    ├── CommitUnknown         the connection was lost while COMMIT was in flight: ask the ledger
-    ├── StepFailed            a step cannot be done for good: roll back
-    ├── BackupFailed          no proven backup: nothing may be touched
-    ├── StorageError          the object store did not do what was asked
-    └── RollbackFailed        undoing stopped; a person must look
+BackstitchError
+├── UsageError            the command line or a file is wrong; nothing was started
+├── Refused               this migration cannot be run as written; nothing was touched
+├── Fenced                another operator took over this database; stop at once
+├── TargetError           the database cannot be worked with (unreachable, pooler, too old, read-only)
+├── DatabaseError         the server answered a statement with an error
+│   ├── LockNotAvailable    a lock was not to be had in the time allowed: try again
+│   ├── Transient           the same statement may work in a moment (deadlock, shutdown, too many connections)
+│   ├── ConnectionLost      the connection is gone; a statement in flight may or may not have run
+│   └── StatementFailed     trying again gives the same answer
+├── CommitUnknown         the connection was lost while COMMIT was in flight: ask the ledger
+├── StepFailed            a step cannot be done for good: roll back
+├── BackupFailed          no proven backup: nothing may be touched
+├── StorageError          the object store did not do what was asked
+└── RollbackFailed        undoing stopped; a person must look
 """
 
 from __future__ import annotations

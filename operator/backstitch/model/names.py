@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names that others rely on: the API group, annotations, the finalizer, and the schemas and prefixes of ours."""
+
+GROUP = "backstitch.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+FINALIZER = f"{GROUP}/finish"
+FIELD_MANAGER = "backstitch"
+
+# A person's requests. The value is a token: each new value is one request, an old value is never acted on twice.
+RETRY = f"{GROUP}/retry"
+ROLLBACK = f"{GROUP}/rollback"
+CANCEL = f"{GROUP}/cancel"
+
+LEDGER_SCHEMA = "backstitch"
+QUARANTINE_SCHEMA = "backstitch_quarantine"
+OWN_SCHEMAS = (LEDGER_SCHEMA, QUARANTINE_SCHEMA)
+RESERVED_PREFIX = "backstitch_"  # triggers, parked columns, half-built indexes, scratch databases

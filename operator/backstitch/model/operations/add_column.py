@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""addColumn: one new column, nullable or with a default that needs no rewrite. The way back drops it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from backstitch.model.facts import Column, Facts
+from backstitch.model.operations.base import Operation, StepContext, missing_table
+from backstitch.model.sql import parse_name, quote_ident
+from backstitch.model.units import DdlUnit, Unit
+
+
+class AddColumn(Operation):
+    """Adds one column to a table."""
+
+    kind: ClassVar[str] = "addColumn"
+
+    table: str = Field(description="Table, as `table` or `schema.table`.", min_length=1, max_length=140)
+    column: str = Field(description="Name of the new column.", min_length=1, max_length=63)
+    type: str = Field(description="PostgreSQL type, such as `text` or `numeric(10,2)`.", min_length=1, max_length=200)
+    default: str | None = Field(
+        default=None,
+        description="Default as an SQL expression. It must not be volatile: that would rewrite the table.",
+        max_length=2000,
+    )
+    not_null: bool | None = Field(
+        default=None,
+        description="NOT NULL at once; allowed only with a default. Else use setNotNull after a backfill.",
+    )
+
+    def tables(self) -> tuple[str, ...]:
+        return (self.table,)
+
+    def refuse(self, context: StepContext) -> tuple[str, ...]:
+        reasons = [r for r in [missing_table(context.facts, self.table)] if r]
+        table = context.facts.table(self.table)
+        if table is not None and table.column(self.column) is not None:
+            reasons.append(f"Table {table.qualified} already has a column {self.column}; choose another name.")
+        if self.not_null and self.default is None:
+            reasons.append(
+                f"Column {self.column} cannot be NOT NULL without a default: old rows would have no value. "
+                "Add it nullable, fill it with backfill, then use setNotNull."
+            )
+        return tuple(reasons)
+
+    def forward(self, context: StepContext) -> tuple[Unit, ...]:
+        name = parse_name(self.table)
+        column = quote_ident(self.column)
+        clauses = f"{column} {self.type}"
+        if self.default is not None:
+            clauses += f" DEFAULT {self.default}"
+        if self.not_null:
+            clauses += " NOT NULL"
+        return (
+            DdlUnit(
+                forward=(f"ALTER TABLE {name.sql} ADD COLUMN {clauses}",),
+                backward=(f"ALTER TABLE {name.sql} DROP COLUMN {column}",),
+                table=str(name),
+                archive_columns=(self.column,),
+            ),
+        )
+
+    def after(self, context: StepContext) -> Facts:
+        table = context.facts.table(self.table)
+        if table is None:
+            return context.facts
+        new = Column(name=self.column, type=self.type, not_null=bool(self.not_null), default=self.default)
+        return context.facts.with_table(table.model_copy(update={"columns": (*table.columns, new)}))
+
+    def done_when(self, facts: Facts) -> bool:
+        table = facts.table(self.table)
+        return table is not None and table.column(self.column) is not None

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the ledger knows of one attempt of one migration, as plain values: the source of every status and report."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from backstitch.model.base import Frozen
+from backstitch.model.checks import CheckResult
+from backstitch.model.states import State
+
+StepState = Literal["pending", "running", "done", "undone", "failed"]
+ProofVerdict = Literal["Identical", "IdenticalExcept", "Different"]
+
+
+class StepRecord(Frozen):
+    """One step: how far it is."""
+
+    name: str
+    phase: str
+    operation: str
+    state: StepState = "pending"
+    rows_done: int = 0
+    rows_estimated: int | None = None
+    lock_waited_ms: int = 0
+    duration_ms: int = 0
+    message: str = ""
+
+
+class BackupRecord(Frozen):
+    """The proven backup."""
+
+    place: str  # url and key of the manifest
+    bytes: int = 0
+    sha256: str = ""
+    taken_at: datetime | None = None
+    proven: bool = False
+    schema_version: str | None = None
+    waived: str | None = None  # why there is none, where policy allows that
+    duration_ms: int = 0
+
+
+class RollbackRecord(Frozen):
+    """What a rollback did and proved."""
+
+    cause: str = ""
+    rung: int = 1
+    verdict: ProofVerdict | None = None
+    exceptions: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
+    steps_undone: int = 0
+    rows_restored: int = 0
+    rows_kept: int = 0  # rows the application wrote later, left as they are
+    kept: tuple[str, ...] = ()  # the first of them, as table and key
+    archived: tuple[str, ...] = ()  # tables that keep values of removed columns and tables
+    tables_proven: int = 0
+    duration_ms: int = 0
+
+
+class Record(Frozen):
+    """One attempt of one migration, as the ledger has it."""
+
+    namespace: str
+    name: str
+    version: str
+    attempt: int = 1
+    digest: str = ""  # of the spec's content
+    plan_digest: str = ""
+    state: State = State.PENDING
+    reason: str = ""
+    message: str = ""
+    phase: str | None = None
+    steps: tuple[StepRecord, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    backup: BackupRecord | None = None
+    rollback: RollbackRecord | None = None
+    blockers: tuple[str, ...] = ()  # sessions that hold a lock we wait for, for people
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    revert_until: datetime | None = None
+    handled_requests: tuple[str, ...] = ()  # tokens of annotations that were acted on
+    again_after_s: float | None = None  # not resting: look again after so many seconds
+
+    @property
+    def steps_done(self) -> int:
+        """Give how many steps are done."""
+        return sum(1 for s in self.steps if s.state == "done")

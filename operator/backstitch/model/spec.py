@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DatabaseMigration and MigrationTarget as people write them. The CRDs in crds/ are generated from these classes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from backstitch.model.base import Frozen
+from backstitch.model.checks import Check
+from backstitch.model.operations import OPERATIONS, Operation
+from backstitch.model.step import Step
+
+DURATION = r"^([0-9]+(s|m|h|d))+$"
+NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+
+Environment = Literal["development", "staging", "production"]
+MigrationType = Literal["schema", "data", "seed", "rollback"]
+Severity = Literal["critical", "high", "medium", "low"]
+
+__all__ = ["OPERATIONS", "Operation", "Step"]
+
+
+class NameRef(Frozen):
+    """A reference to an object of the same namespace. There is no namespace field on purpose."""
+
+    name: str = Field(description="Name of the object, in the same namespace.", min_length=1, max_length=253)
+
+
+class Assumptions(Frozen):
+    """The state the migration starts from; anything else refuses it before a change."""
+
+    schema_version: str | None = Field(
+        default=None,
+        description="Version of the last migration that succeeded on this target.",
+        max_length=63,
+    )
+    tables: list[str] | None = Field(
+        default=None,
+        description="Tables that must be there.",
+        max_length=200,
+        json_schema_extra={"maxItems": 200},
+    )
+    row_counts: dict[str, int] | None = Field(default=None, description="Exact number of rows by table.", max_length=50)
+
+
+class Phase(Frozen):
+    """Steps that belong together, and the checks that must hold before the next phase."""
+
+    name: str = Field(description="Name, unique within the migration.", min_length=1, max_length=63, pattern=NAME)
+    steps: list[Step] = Field(description="Steps, in order.", min_length=1, max_length=100)
+    checks: list[Check] | None = Field(default=None, description="Checks after this phase.", max_length=50)
+
+
+class RollbackSpec(Frozen):
+    """How this migration goes back."""
+
+    strategy: Literal["auto", "restoreBackup", "none"] | None = Field(
+        default=None,
+        description="auto (default): reverse statements and row images. restoreBackup: the backup takes the place of "
+        "the database; rows written since are lost. none: stop for a person instead of rolling back.",
+    )
+    accept_data_loss: bool | None = Field(
+        default=None,
+        description="A person's yes to what restoreBackup loses; without it that stops for help.",
+    )
+    revert_window: str | None = Field(
+        default=None,
+        description="How long after success dropped objects and row images are kept, such as 24h. Default 24h.",
+        pattern=DURATION,
+        max_length=20,
+    )
+
+
+class Risk(Frozen):
+    """Something that may go wrong, and what is done about it."""
+
+    risk: str = Field(description="What may go wrong.", min_length=1, max_length=500)
+    severity: Severity = Field(description="How bad it would be.")
+    mitigation: str = Field(description="What is done about it.", min_length=1, max_length=1000)
+
+
+class FollowUp(Frozen):
+    """A task for people after the migration."""
+
+    task: str = Field(description="What is to be done.", min_length=1, max_length=500)
+    owner: str | None = Field(default=None, description="Who does it.", max_length=100)
+    state: Literal["pending", "completed"] | None = Field(default=None, description="Default pending.")
+
+
+class MigrationSpec(Frozen):
+    """spec of a DatabaseMigration: one change of one target."""
+
+    target_ref: NameRef = Field(description="The MigrationTarget, in the same namespace.")
+    version: str = Field(
+        description="Version, ordered within the target: numbers between dots compare as numbers.",
+        min_length=1,
+        max_length=63,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+    )
+    type: MigrationType = Field(description="What kind of change this is.")
+    description: str | None = Field(default=None, description="One line for people.", max_length=500)
+    project: str | None = Field(default=None, description="The project this belongs to.", max_length=100)
+    depends_on: list[NameRef] | None = Field(
+        default=None,
+        description="Migrations of the same target that must have succeeded before.",
+        max_length=50,
+    )
+    assume: Assumptions | None = Field(default=None, description="The state this migration starts from.")
+    search_path: list[str] | None = Field(
+        default=None, description="search_path for SQL of this migration; default [public].", max_length=10
+    )
+    deadline: str | None = Field(
+        default=None,
+        description="How long it may run from the first change; then it rolls back. Default 1h.",
+        pattern=DURATION,
+        max_length=20,
+    )
+    phases: list[Phase] = Field(description="Phases, in order.", min_length=1, max_length=20)
+    checks: list[Check] | None = Field(default=None, description="Checks at the end.", max_length=50)
+    rollback: RollbackSpec | None = Field(default=None, description="How this migration goes back.")
+    risks: list[Risk] | None = Field(default=None, description="Known risks.", max_length=50)
+    follow_ups: list[FollowUp] | None = Field(default=None, description="Tasks after it.", max_length=50)
+    reset: bool | None = Field(
+        default=None,
+        description="Empty the database's user schemas first. Development only; refused elsewhere, always.",
+    )
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> MigrationSpec:
+        phases = [p.name for p in self.phases]
+        steps = [s.name for p in self.phases for s in p.steps]
+        checks = [c.name for p in self.phases for c in p.checks or []] + [c.name for c in self.checks or []]
+        for what, names in (("phase", phases), ("step", steps), ("check", checks)):
+            twice = sorted({n for n in names if names.count(n) > 1})
+            if twice:
+                raise ValueError(f"{what} name {twice[0]!r} is used more than once; every {what} needs its own name")
+        return self
+
+    def steps(self) -> list[tuple[str, Step]]:
+        """Give all steps in order, each with the name of its phase."""
+        return [(phase.name, step) for phase in self.phases for step in phase.steps]
+
+
+class Metadata(Frozen):
+    """The part of Kubernetes' metadata that a file on a laptop needs; others are accepted and ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str = Field(min_length=1, max_length=52, pattern=NAME)
+    namespace: str = Field(default="default", max_length=63)
+    annotations: dict[str, str] = Field(default_factory=dict)
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class DatabaseMigration(Frozen):
+    """A whole DatabaseMigration document."""
+
+    api_version: Literal["backstitch.dev/v1alpha1"]
+    kind: Literal["DatabaseMigration"]
+    metadata: Metadata
+    spec: MigrationSpec
+    status: dict[str, Any] | None = None
+
+
+class SecretRef(Frozen):
+    """A Secret of the same namespace and, where its shape does not say everything, the rest."""
+
+    name: str = Field(description="Name of the Secret.", min_length=1, max_length=253)
+    host: str | None = Field(default=None, description="Host, where the Secret has none.", max_length=253)
+    port: int | None = Field(default=None, description="Port, where the Secret has none.", ge=1, le=65535)
+    dbname: str | None = Field(default=None, description="Database, where the Secret has none.", max_length=63)
+    ssl_mode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] | None = Field(
+        default=None, description="TLS: default verify-full when a CA is given, else require."
+    )
+    ca_secret_name: str | None = Field(default=None, description="Secret with ca.crt.", max_length=253)
+
+
+class BackupStorage(Frozen):
+    """Where backups go."""
+
+    url: str = Field(description="file:///path or s3://bucket/prefix.", min_length=1, max_length=1000)
+    endpoint: str | None = Field(default=None, description="Endpoint of an S3-compatible server.", max_length=500)
+    region: str | None = Field(default=None, description="Region; default us-east-1.", max_length=63)
+    secret_name: str | None = Field(
+        default=None, description="Secret with accessKeyId and secretAccessKey (or AWS_*).", max_length=253
+    )
+    keep: int | None = Field(default=None, description="How many backups are kept; default 10.", ge=1, le=10000)
+
+
+class TargetPolicy(Frozen):
+    """What the environment's table says, made stricter for this target."""
+
+    backup: Literal["full", "none"] | None = Field(default=None, description="none is allowed in development only.")
+    allow_destructive: bool | None = Field(default=None, description="Allow dropTable, dropColumn, deleteRows.")
+    lock_timeout_ms: int | None = Field(default=None, description="For exclusive locks; default 800.", ge=10, le=5000)
+    lock_allowance: str | None = Field(
+        default=None,
+        description="How long to keep trying for one lock; default 60s.",
+        pattern=DURATION,
+        max_length=20,
+    )
+    on_delete: Literal["rollback", "finish"] | None = Field(
+        default=None,
+        description="When a running migration's object is deleted: roll back (default) or finish.",
+    )
+
+
+class TargetSpec(Frozen):
+    """spec of a MigrationTarget: one database."""
+
+    environment: Environment = Field(description="Which row of the environment table holds.")
+    secret_ref: SecretRef = Field(description="Where the connection settings are.")
+    backup: BackupStorage | None = Field(default=None, description="Where backups go; needed unless policy says none.")
+    policy: TargetPolicy | None = Field(default=None, description="Stricter (in development: other) rules.")
+    owner_role: str | None = Field(default=None, description="SET ROLE to this before any statement.", max_length=63)
+
+
+class MigrationTarget(Frozen):
+    """A whole MigrationTarget document."""
+
+    api_version: Literal["backstitch.dev/v1alpha1"]
+    kind: Literal["MigrationTarget"]
+    metadata: Metadata
+    spec: TargetSpec
+    status: dict[str, Any] | None = None
