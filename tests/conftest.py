@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which plugins give the tests their servers, markers and doors? Nothing else is here."""
+
+pytest_plugins = [
+    "tests.plugins.markers",
+    "tests.plugins.pg",
+]
