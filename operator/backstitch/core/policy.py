@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each environment asks and forbids: one table, made stricter by the target's own policy, never looser."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from backstitch.model.spec import Environment, MigrationSpec, TargetPolicy
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules one migration runs under."""
+
+    environment: Environment
+    backup: bool  # a full backup, proven, before the first change
+    destructive: bool  # dropTable, dropColumn and deleteRows may be used (they go to quarantine or keep images)
+    reset: bool  # the spec may ask to empty the database first
+    seed: bool  # migrations of type seed may run
+    approval: bool  # a person must say yes to the plan
+    hazards_block: bool  # a hazard of level error refuses the plan
+    lock_timeout_ms: int = 800  # below deadlock_timeout (1 s): in most deadlocks we give up first
+    lock_allowance_s: float = 60.0
+    rollback_on_delete: bool = True
+
+
+ENVIRONMENTS: dict[Environment, Rules] = {
+    "development": Rules(
+        "development", backup=False, destructive=True, reset=True, seed=True, approval=False, hazards_block=False
+    ),
+    "staging": Rules(
+        "staging", backup=True, destructive=True, reset=False, seed=True, approval=False, hazards_block=False
+    ),
+    "production": Rules(
+        "production", backup=True, destructive=True, reset=False, seed=True, approval=False, hazards_block=True
+    ),
+}
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read `90s`, `5m`, `1h30m` or `2d`. Raises ValueError."""
+    parts = re.findall(r"([0-9]+)([smhd])", text)
+    if not parts or "".join(n + u for n, u in parts) != text:
+        raise ValueError(f"{text!r} is not a duration; write such as 90s, 5m, 1h30m or 2d.")
+    return sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), timedelta())
+
+
+def rules_for(environment: Environment, policy: TargetPolicy | None) -> Rules:
+    """Give the environment's row, with what the target's policy makes stricter.
+
+    A policy cannot switch the backup off outside development: that would make the environment looser.
+    """
+    rules = ENVIRONMENTS[environment]
+    if policy is None:
+        return rules
+    if policy.backup is not None:
+        rules = replace(rules, backup=policy.backup == "full" or rules.backup)
+    if policy.allow_destructive is not None:
+        rules = replace(rules, destructive=policy.allow_destructive and rules.destructive)
+    if policy.lock_timeout_ms is not None:
+        rules = replace(rules, lock_timeout_ms=policy.lock_timeout_ms)
+    if policy.lock_allowance is not None:
+        rules = replace(rules, lock_allowance_s=parse_duration(policy.lock_allowance).total_seconds())
+    if policy.on_delete is not None:
+        rules = replace(rules, rollback_on_delete=policy.on_delete == "rollback")
+    return rules
+
+
+def refuse(spec: MigrationSpec, rules: Rules) -> tuple[str, ...]:
+    """Give the reasons why this environment does not allow the migration; () when it does."""
+    reasons = []
+    if spec.reset and not rules.reset:
+        reasons.append(
+            f"reset empties the database and exists for development only; this target is {rules.environment}. "
+            "Remove `reset` from the spec."
+        )
+    if spec.type == "seed" and not rules.seed:
+        reasons.append(f"Migrations of type seed are not allowed in {rules.environment}.")
+    if not rules.destructive:
+        reasons += [
+            f"Step {step.name}: {step.operation.kind} takes something away, and this target does not allow that "
+            "(policy.allowDestructive is false). Ask the owner of the MigrationTarget."
+            for _, step in spec.steps()
+            if step.operation.destructive
+        ]
+    return tuple(reasons)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the engine is given: the job (what to run) and the world (through which ports)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from backstitch.core.ordering import Sibling
+from backstitch.core.policy import Rules, rules_for
+from backstitch.core.ports import Archiver, Clock, Database, ObjectStore
+from backstitch.model.record import Record
+from backstitch.model.spec import Environment, MigrationSpec, TargetPolicy
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What people ask of a migration. A token is acted on once."""
+
+    retry: str | None = None
+    rollback: str | None = None
+    cancel: str | None = None
+    deleted: bool = False  # the object has a deletionTimestamp
+
+
+@dataclass(frozen=True)
+class Job:
+    """One migration on one target."""
+
+    namespace: str
+    name: str
+    spec: MigrationSpec
+    environment: Environment
+    sources: dict[str, str] = field(default_factory=dict)  # "configmap/key" -> text
+    policy: TargetPolicy | None = None
+    backup_keep: int = 10
+    siblings: tuple[Sibling, ...] = ()  # other migrations of the target, as the cluster knows them
+    owner_role: str | None = None
+
+    @property
+    def rules(self) -> Rules:
+        """Give the rules of this job's environment and target."""
+        return rules_for(self.environment, self.policy)
+
+
+async def ignore(_: Record) -> None:
+    """An observer that looks away."""
+
+
+@dataclass(frozen=True)
+class World:
+    """The ports one run works through."""
+
+    database: Database
+    clock: Clock
+    archiver: Archiver | None = None
+    store: ObjectStore | None = None
+    observe: Callable[[Record], Awaitable[None]] = ignore
+    requests: Callable[[], Requests] = Requests

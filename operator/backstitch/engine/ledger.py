@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading and writing the ledger of one migration. Writes happen in the caller's transaction, after the fence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from backstitch.core.ports import Row, Session
+from backstitch.model.spec import MigrationSpec
+from backstitch.model.states import State
+from backstitch.model.units import Unit
+
+_UNIT: TypeAdapter[Unit] = TypeAdapter(Unit)
+
+
+@dataclass(frozen=True)
+class UnitRow:
+    """One unit of the ledger."""
+
+    step: int
+    unit: int
+    body: Unit
+    state: str  # planned | intent | done | undone
+    cursor: dict[str, Any] | None
+    rows: int
+    reverse: list[str] | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One attempt of one migration, as its ledger row says."""
+
+    id: int
+    namespace: str
+    name: str
+    version: str
+    attempt: int
+    digest: str
+    plan_digest: str
+    state: State
+    reason: str
+    message: str
+    phase: str | None
+    phases_done: int
+    spec: MigrationSpec
+    sources: dict[str, str]
+    environment: str
+    start: dict[str, Any] | None
+    backup: dict[str, Any] | None
+    rollback: dict[str, Any] | None
+    checks: list[dict[str, Any]]
+    handled: list[str]
+    rollback_cause: str | None
+    created_at: datetime
+    started_at: datetime | None
+    deadline_at: datetime | None
+    finished_at: datetime | None
+    revert_until: datetime | None
+    purged_at: datetime | None
+    late: bool  # the deadline has passed, by the server's clock
+    revertible: bool  # the revert window is open, by the server's clock
+
+
+_ENTRY_SQL = (
+    "SELECT m.*, coalesce(clock_timestamp() > deadline_at, false) AS late, "
+    "coalesce(clock_timestamp() < revert_until, false) AND purged_at IS NULL AS revertible "
+    "FROM backstitch.migrations m "
+)
+
+
+def _entry(row: Row) -> Entry:
+    values = {**row, "state": State(row["state"]), "spec": MigrationSpec.model_validate(row["spec"])}
+    return Entry(**values)
+
+
+async def latest_entry(session: Session, namespace: str, name: str) -> Entry | None:
+    """Give the latest attempt of a migration, or None."""
+    rows = await session.rows(
+        _ENTRY_SQL + "WHERE namespace = %s AND name = %s ORDER BY attempt DESC LIMIT 1", (namespace, name)
+    )
+    return _entry(rows[0]) if rows else None
+
+
+async def entry_by_id(session: Session, migration_id: int) -> Entry:
+    """Give one attempt by its number."""
+    return _entry((await session.rows(_ENTRY_SQL + "WHERE id = %s", (migration_id,)))[0])
+
+
+async def latest_entries(session: Session) -> list[Entry]:
+    """Give the latest attempt of every migration, oldest first."""
+    rows = await session.rows(
+        "SELECT DISTINCT ON (namespace, name) m.*, false AS late, "
+        "coalesce(clock_timestamp() < revert_until, false) AND purged_at IS NULL AS revertible "
+        "FROM backstitch.migrations m ORDER BY namespace, name, attempt DESC"
+    )
+    return sorted((_entry(row) for row in rows), key=lambda e: e.id)
+
+
+async def insert_migration(
+    session: Session,
+    *,
+    namespace: str,
+    name: str,
+    spec: MigrationSpec,
+    attempt: int,
+    digest: str,
+    plan_digest: str,
+    sources: dict[str, str],
+    environment: str,
+    handled: Sequence[str],
+) -> int:
+    """Write the row of a new attempt in state BackingUp, with a row for each step; give its number."""
+    rows = await session.rows(
+        "INSERT INTO backstitch.migrations (namespace, name, version, attempt, digest, plan_digest, state, spec, "
+        "sources, environment, handled) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+        (
+            namespace, name, spec.version, attempt, digest, plan_digest, State.BACKING_UP.value,
+            json.dumps(spec.to_plain()), json.dumps(sources), environment, json.dumps(list(handled)),
+        ),
+    )  # fmt: skip
+    migration_id = int(rows[0]["id"])
+    for ordinal, (phase, step) in enumerate(spec.steps()):
+        await session.execute(
+            "INSERT INTO backstitch.steps (migration_id, ordinal, name, phase, operation) VALUES (%s, %s, %s, %s, %s)",
+            (migration_id, ordinal, step.name, phase, step.operation.kind),
+        )
+    return migration_id
+
+
+async def update_migration(session: Session, migration_id: int, **values: object) -> None:
+    """Set columns of the migration's row; dicts and lists become jsonb, `now` becomes the server's clock."""
+    sets, params = [], []
+    for column, value in values.items():
+        if value == "now":
+            sets.append(f"{column} = clock_timestamp()")
+            continue
+        sets.append(f"{column} = %s")
+        params.append(json.dumps(value) if isinstance(value, dict | list) else value)
+    await session.execute(f"UPDATE backstitch.migrations SET {', '.join(sets)} WHERE id = %s", (*params, migration_id))
+
+
+async def read_steps(session: Session, migration_id: int) -> list[Row]:
+    """Give the step rows with what their units have done, in order."""
+    return await session.rows(
+        "SELECT s.*, coalesce(u.rows, 0) AS rows, coalesce(extract(epoch FROM "
+        "coalesce(s.finished_at, clock_timestamp()) - s.started_at) * 1000, 0)::bigint AS duration_ms "
+        "FROM backstitch.steps s LEFT JOIN LATERAL (SELECT sum(rows)::bigint AS rows FROM backstitch.units u "
+        "WHERE u.migration_id = s.migration_id AND u.step = s.ordinal) u ON true "
+        "WHERE s.migration_id = %s ORDER BY s.ordinal",
+        (migration_id,),
+    )
+
+
+async def update_step(session: Session, migration_id: int, ordinal: int, state: str, message: str = "") -> None:
+    """Set a step's state; the first `running` sets its start, `done` and `undone` its end."""
+    await session.execute(
+        "UPDATE backstitch.steps SET state = %s, message = %s, started_at = coalesce(started_at, clock_timestamp()), "
+        "finished_at = CASE WHEN %s = 'running' THEN NULL ELSE clock_timestamp() END "
+        "WHERE migration_id = %s AND ordinal = %s",
+        (state, message, state, migration_id, ordinal),
+    )
+
+
+async def insert_units(session: Session, migration_id: int, step: int, units: Sequence[Unit]) -> None:
+    """Freeze the units of a step that is about to start."""
+    for number, unit in enumerate(units):
+        await session.execute(
+            "INSERT INTO backstitch.units (migration_id, step, unit, body) VALUES (%s, %s, %s, %s)",
+            (migration_id, step, number, json.dumps(unit.to_plain())),
+        )
+
+
+async def read_units(session: Session, migration_id: int, step: int | None = None) -> list[UnitRow]:
+    """Give the units of one step, or of all, in order."""
+    rows = await session.rows(
+        "SELECT step, unit, body, state, cursor, rows, reverse FROM backstitch.units WHERE migration_id = %s "
+        "AND (%s::integer IS NULL OR step = %s) ORDER BY step, unit",
+        (migration_id, step, step),
+    )
+    return [UnitRow(**{**row, "body": _UNIT.validate_python(row["body"])}) for row in rows]
+
+
+async def lock_unit(session: Session, migration_id: int, step: int, unit: int) -> Row:
+    """Read a unit's row FOR UPDATE in the caller's transaction."""
+    rows = await session.rows(
+        "SELECT state, cursor, rows, reverse FROM backstitch.units "
+        "WHERE migration_id = %s AND step = %s AND unit = %s FOR UPDATE",
+        (migration_id, step, unit),
+    )
+    return rows[0]
+
+
+async def update_unit(session: Session, migration_id: int, step: int, unit: int, **values: object) -> None:
+    """Set columns of a unit's row, together with this transaction's id."""
+    sets, params = ["xid = pg_current_xact_id()", "started_at = coalesce(started_at, clock_timestamp())"], []
+    for column, value in values.items():
+        sets.append(f"{column} = %s")
+        params.append(json.dumps(value) if isinstance(value, dict | list) else value)
+    if values.get("state") in ("done", "undone"):
+        sets.append("finished_at = clock_timestamp()")
+    await session.execute(
+        f"UPDATE backstitch.units SET {', '.join(sets)} WHERE migration_id = %s AND step = %s AND unit = %s",
+        (*params, migration_id, step, unit),
+    )
+
+
+async def note_write(session: Session, migration_id: int) -> None:
+    """Remember this transaction's id as ours, so that a proof can tell our rows from the application's."""
+    await session.execute(
+        "INSERT INTO backstitch.writes VALUES (%s, pg_current_xact_id()) ON CONFLICT DO NOTHING", (migration_id,)
+    )

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of the ledger, in schema `backstitch` of the target database (safety.md section 4.1).
+
+Truth lives here, because only here can it commit together with the change it speaks of. Everything is owned by the
+role we connect as; nobody else gets any right on it.
+"""
+
+from __future__ import annotations
+
+from backstitch.core.ports import Session
+from backstitch.model.states import State
+
+LEDGER_VERSION = 1
+
+ACTIVE = (State.BACKING_UP, State.REHEARSING, State.MIGRATING, State.VERIFYING, State.ROLLING_BACK, State.NEEDS_HELP)
+"""States in which a migration holds its database. NeedsHelp does: nothing may run on top of what is unsettled."""
+
+_ACTIVE_SQL = ", ".join(f"'{state}'" for state in ACTIVE)
+
+TABLES = (
+    "CREATE SCHEMA backstitch",
+    "CREATE SCHEMA IF NOT EXISTS backstitch_quarantine",
+    "COMMENT ON SCHEMA backstitch IS 'Ledger of Backstitch migrations. Do not change anything here by hand.'",
+    "COMMENT ON SCHEMA backstitch_quarantine IS "
+    "'Objects that Backstitch migrations dropped, kept until their revert window ends.'",
+    "CREATE TABLE backstitch.about (version integer NOT NULL, system_identifier text NOT NULL)",
+    # The epoch is the key, so that FOR KEY SHARE on our own epoch conflicts with a takeover's UPDATE of it.
+    "CREATE TABLE backstitch.fence (epoch bigint PRIMARY KEY, holder text NOT NULL, "
+    "taken_at timestamptz NOT NULL DEFAULT clock_timestamp())",
+    "CREATE UNIQUE INDEX fence_one_row ON backstitch.fence ((true))",
+    """CREATE TABLE backstitch.migrations (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        namespace text NOT NULL, name text NOT NULL, version text NOT NULL, attempt integer NOT NULL,
+        digest text NOT NULL, plan_digest text NOT NULL,
+        state text NOT NULL, reason text NOT NULL DEFAULT '', message text NOT NULL DEFAULT '', phase text,
+        phases_done integer NOT NULL DEFAULT 0,
+        spec jsonb NOT NULL, sources jsonb NOT NULL, environment text NOT NULL,
+        start jsonb, backup jsonb, rollback jsonb, checks jsonb NOT NULL DEFAULT '[]',
+        handled jsonb NOT NULL DEFAULT '[]', rollback_cause text,
+        created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        started_at timestamptz, deadline_at timestamptz, finished_at timestamptz,
+        revert_until timestamptz, purged_at timestamptz,
+        UNIQUE (namespace, name, attempt))""",
+    f"CREATE UNIQUE INDEX migrations_one_active ON backstitch.migrations ((true)) WHERE state IN ({_ACTIVE_SQL})",
+    """CREATE TABLE backstitch.steps (
+        migration_id bigint NOT NULL REFERENCES backstitch.migrations ON DELETE CASCADE,
+        ordinal integer NOT NULL, name text NOT NULL, phase text NOT NULL, operation text NOT NULL,
+        state text NOT NULL DEFAULT 'pending', message text NOT NULL DEFAULT '',
+        rows_estimated bigint, lock_waited_ms integer NOT NULL DEFAULT 0,
+        started_at timestamptz, finished_at timestamptz,
+        PRIMARY KEY (migration_id, ordinal))""",
+    """CREATE TABLE backstitch.units (
+        migration_id bigint NOT NULL, step integer NOT NULL, unit integer NOT NULL,
+        body jsonb NOT NULL, state text NOT NULL DEFAULT 'planned',
+        cursor jsonb, rows bigint NOT NULL DEFAULT 0, reverse jsonb, xid xid8,
+        started_at timestamptz, finished_at timestamptz,
+        PRIMARY KEY (migration_id, step, unit),
+        FOREIGN KEY (migration_id, step) REFERENCES backstitch.steps ON DELETE CASCADE)""",
+    """CREATE TABLE backstitch.images (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        migration_id bigint NOT NULL, step integer NOT NULL, unit integer NOT NULL,
+        rel text NOT NULL, op "char" NOT NULL, key jsonb NOT NULL, old jsonb, new jsonb,
+        undone boolean NOT NULL DEFAULT false)""",
+    "CREATE INDEX images_by_unit ON backstitch.images (migration_id, step, unit, id)",
+    """CREATE TABLE backstitch.writes (migration_id bigint NOT NULL, xid xid8 NOT NULL,
+        PRIMARY KEY (migration_id, xid))""",
+)
+
+
+async def ledger_exists(session: Session) -> bool:
+    """Tell whether this database has a ledger."""
+    rows = await session.rows("SELECT to_regclass('backstitch.migrations') IS NOT NULL AS there")
+    return bool(rows[0]["there"])
+
+
+async def ensure_ledger(session: Session, system_identifier: str) -> None:
+    """Create the ledger where there is none; all of it or nothing. Safe when two operators do it at once."""
+    if await ledger_exists(session):
+        return
+    async with session.transaction():
+        await session.execute("SELECT pg_advisory_xact_lock(hashtext('backstitch.ledger'))")
+        if await ledger_exists(session):
+            return
+        for statement in TABLES:
+            await session.execute(statement)
+        await session.execute("INSERT INTO backstitch.about VALUES (%s, %s)", (LEDGER_VERSION, system_identifier))
+        await session.execute("INSERT INTO backstitch.fence (epoch, holder) VALUES (0, 'nobody')")
