@@ -4,4 +4,5 @@
 pytest_plugins = [
     "tests.plugins.markers",
     "tests.plugins.pg",
+    "tests.plugins.kube",
 ]
