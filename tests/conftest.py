@@ -5,4 +5,5 @@ pytest_plugins = [
     "tests.plugins.markers",
     "tests.plugins.pg",
     "tests.plugins.kube",
+    "tests.plugins.store",
 ]
