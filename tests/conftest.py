@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.plugins.pg",
     "tests.plugins.kube",
     "tests.plugins.store",
+    "tests.plugins.proxy",
 ]
