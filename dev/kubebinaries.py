@@ -11,6 +11,7 @@ import fcntl
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -111,6 +112,7 @@ def _ldflags() -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("The build was stopped"))  # so that go ends with us
     try:
         print(find_kube_binaries())
     except ServerError as error:
