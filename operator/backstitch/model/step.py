@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from backstitch.model.base import Frozen
 from backstitch.model.operations import OPERATIONS, Operation
 from backstitch.model.operations.add_column import AddColumn
+from backstitch.model.operations.run_sql import RunSql
 
 STEP_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
@@ -18,6 +19,7 @@ class Step(Frozen):
     name: str = Field(description="Name, unique within the migration.", min_length=1, max_length=63, pattern=STEP_NAME)
     description: str | None = Field(default=None, description="One line for people.", max_length=500)
     estimated_time: str | None = Field(default=None, description="What the author expects, such as 5m.", max_length=50)
+    sql: RunSql | None = Field(default=None, description="Run SQL as written.")
     add_column: AddColumn | None = Field(default=None, description="Add a column.")
 
     @model_validator(mode="after")
