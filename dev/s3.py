@@ -39,7 +39,15 @@ class S3Server:
         self.endpoint = f"http://127.0.0.1:{port}"
         self._process = Process(
             "rclone serve s3",
-            [_find_rclone(), "serve", "s3", str(self.objects), f"--addr=127.0.0.1:{port}", "--vfs-cache-mode=off"],
+            [
+                _find_rclone(),
+                "serve",
+                "s3",
+                str(self.objects),
+                f"--addr=127.0.0.1:{port}",
+                "--vfs-cache-mode=off",
+                "--dir-cache-time=0s",
+            ],
             self._folder / "rclone.log",
             env={
                 # not in argv, which everybody can read; quoted, because rclone reads the value as a CSV list of pairs
