@@ -49,8 +49,8 @@ class Phase(Frozen):
     """Steps that belong together, and the checks that must hold before the next phase."""
 
     name: str = Field(description="Name, unique within the migration.", min_length=1, max_length=63, pattern=NAME)
-    steps: list[Step] = Field(description="Steps, in order.", min_length=1, max_length=100)
-    checks: list[Check] | None = Field(default=None, description="Checks after this phase.", max_length=50)
+    steps: list[Step] = Field(description="Steps, in order.", min_length=1, max_length=50)
+    checks: list[Check] | None = Field(default=None, description="Checks after this phase.", max_length=30)
 
 
 class RollbackSpec(Frozen):
@@ -117,7 +117,7 @@ class MigrationSpec(Frozen):
         pattern=DURATION,
         max_length=20,
     )
-    phases: list[Phase] = Field(description="Phases, in order.", min_length=1, max_length=20)
+    phases: list[Phase] = Field(description="Phases, in order.", min_length=1, max_length=10)
     checks: list[Check] | None = Field(default=None, description="Checks at the end.", max_length=50)
     rollback: RollbackSpec | None = Field(default=None, description="How this migration goes back.")
     risks: list[Risk] | None = Field(default=None, description="Known risks.", max_length=50)
