@@ -6,21 +6,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from backstitch.core.decide import Asked as Requests
 from backstitch.core.ordering import Sibling
 from backstitch.core.policy import Rules, rules_for
 from backstitch.core.ports import Archiver, Clock, Database, ObjectStore
 from backstitch.model.record import Record
 from backstitch.model.spec import Environment, MigrationSpec, TargetPolicy
 
-
-@dataclass(frozen=True)
-class Requests:
-    """What people ask of a migration. A token is acted on once."""
-
-    retry: str | None = None
-    rollback: str | None = None
-    cancel: str | None = None
-    deleted: bool = False  # the object has a deletionTimestamp
+__all__ = ["Job", "Requests", "World", "ignore"]
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class UnitRow:
     state: str  # planned | intent | done | undone
     cursor: dict[str, Any] | None
     rows: int
-    reverse: list[str] | None
+    reverse: dict[str, Any] | None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Data changes in key-set batches: one transaction a batch, its cursor in the same transaction, never OFFSET.
+
+The last key is fixed when the unit starts, so that an application that keeps inserting cannot make it endless.
+Batches grow and shrink towards a target time, starting at the size the step asks for (default 1,000 rows).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstitch.core.errors import StatementFailed, StepFailed
+from backstitch.engine.capture import Captured, install_capture, look_at_tables
+from backstitch.engine.context import Run
+from backstitch.engine.ledger import UnitRow, lock_unit, note_write, update_unit
+from backstitch.model.sql import quote_ident, quote_literal
+from backstitch.model.units import BatchUnit
+
+TARGET_S = 0.25
+LARGEST_BATCH = 20_000
+BATCH_TIMEOUT_MS = 30_000
+
+
+async def run_batches(run: Run, row: UnitRow, unit: BatchUnit) -> None:
+    """Run a batch unit from its cursor to its end. Raises StepFailed, Interrupted, Fenced."""
+    await capture_tables(run, row.step, list(unit.captures))
+    table = await _driving_table(run, unit)
+    if row.cursor is None:
+        await _fix_the_end(run, row, unit, table)
+    size = unit.batch_rows
+    clock = run.world.clock
+    while True:
+        run.heed_requests()
+        await run.heed_deadline()
+        began = clock.monotonic()
+        more = True
+
+        async def one_batch(size: int = size) -> None:
+            nonlocal more
+            more = await _one_batch(run, row, unit, table, size)
+
+        try:
+            await run.patiently(f"A batch of {unit.table}", unit.table, row.step, one_batch)
+        except StatementFailed as error:
+            if error.sqlstate != "57014" or size <= 1:
+                raise StepFailed(f"A batch of {unit.table} failed: {error.message}", reason=error.reason) from error
+            size = max(1, size // 2)  # statement_timeout: smaller bites
+            continue
+        if not more:
+            return
+        took = clock.monotonic() - began
+        if took < TARGET_S / 2:
+            size = min(LARGEST_BATCH, size * 2)
+        elif took > TARGET_S * 2:
+            size = max(100, size // 2)
+
+
+async def capture_tables(run: Run, ordinal: int, rels: list[str]) -> None:
+    """See that row images are on for these tables, each in a short transaction of its own."""
+    for table in await look_at_tables(run.session, rels):
+
+        async def install(table: Captured = table) -> None:
+            async with run.transaction():
+                # look again under the fence: columns may have been added by the step before
+                await install_capture(run.session, (await look_at_tables(run.session, [table.rel]))[0])
+
+        await run.patiently(f"Row images of {table.rel}", table.rel, ordinal, install)
+
+
+async def _driving_table(run: Run, unit: BatchUnit) -> Captured:
+    found = await look_at_tables(run.session, [unit.table])
+    if not found:
+        raise StepFailed(f"Table {unit.table} is not there any more.", reason="MissingTable")
+    if not found[0].key:
+        raise StepFailed(f"Table {unit.table} has no key to go through it in batches.", reason="NoKey")
+    return found[0]
+
+
+def _key(table: Captured) -> str:
+    return ", ".join(f"{quote_ident(table.name)}.{quote_ident(c)}" for c in table.key)
+
+
+def _tuple(values: list[str], types: list[str]) -> str:
+    return "(" + ", ".join(f"{quote_literal(v)}::{t}" for v, t in zip(values, types, strict=True)) + ")"
+
+
+def _texts(table: Captured) -> str:
+    return ", ".join(f"{quote_ident(table.name)}.{quote_ident(c)}::text AS k{n}" for n, c in enumerate(table.key))
+
+
+async def _key_types(run: Run, table: Captured) -> list[str]:
+    rows = await run.session.rows(
+        "SELECT attname::text AS name, format_type(atttypid, NULL) AS type FROM pg_attribute "
+        "WHERE attrelid = %s::bigint::oid AND attname = ANY(%s)",
+        (table.oid, list(table.key)),
+    )
+    types = {r["name"]: r["type"] for r in rows}
+    return [types[c] for c in table.key]
+
+
+async def _fix_the_end(run: Run, row: UnitRow, unit: BatchUnit, table: Captured) -> None:
+    async with run.transaction():
+        last = await run.session.rows(
+            f"SELECT {_texts(table)} FROM {table.sql} "
+            f"ORDER BY {', '.join(f'{quote_ident(table.name)}.{quote_ident(c)} DESC' for c in table.key)} LIMIT 1"
+        )
+        end = list(last[0].values()) if last else None
+        rows = await run.session.rows(f"SELECT count(*) AS n FROM {table.sql} WHERE ({unit.where})")
+        await update_unit(run.session, run.id, row.step, row.unit, cursor={"last": None, "end": end})
+        await run.session.execute(
+            "UPDATE backstitch.steps SET rows_estimated = coalesce(rows_estimated, 0) + %s "
+            "WHERE migration_id = %s AND ordinal = %s",
+            (rows[0]["n"], run.id, row.step),
+        )
+    await run.publish_step(row.step, rows_estimated=rows[0]["n"])
+
+
+async def _one_batch(run: Run, row: UnitRow, unit: BatchUnit, table: Captured, size: int) -> bool:
+    """Do one batch in one transaction; give False when there was none left."""
+    session = run.session
+    async with run.transaction(
+        lock_timeout_ms=5000, statement_timeout_ms=BATCH_TIMEOUT_MS, actor=f"{run.id}/{row.step}/{row.unit}"
+    ):
+        state = await lock_unit(session, run.id, row.step, row.unit)
+        if state["state"] == "done":
+            return False
+        cursor: dict[str, Any] = state["cursor"]
+        types = await _key_types(run, table)
+        bounds = [f"ROW({_key(table)}) > ROW{_tuple(cursor['last'], types)}"] if cursor["last"] else []
+        if cursor["end"] is None:
+            upper = None
+        else:
+            limit = [*bounds, f"ROW({_key(table)}) <= ROW{_tuple(cursor['end'], types)}", f"({unit.where})"]
+            picked = await session.rows(
+                f"SELECT {_texts(table)} FROM {table.sql} WHERE {' AND '.join(limit)} "
+                f"ORDER BY {_key(table)} OFFSET {size - 1} LIMIT 1"
+            )
+            upper = list(picked[0].values()) if picked else cursor["end"]
+        if upper is None:
+            await update_unit(session, run.id, row.step, row.unit, state="done")
+            return False
+        condition = " AND ".join([*bounds, f"ROW({_key(table)}) <= ROW{_tuple(upper, types)}"])
+        touched = 0
+        for number, statement in enumerate(unit.statements):
+            count = await session.execute(statement.before + condition + statement.after)
+            touched = count if number == 0 else touched
+        last_one = upper == cursor["end"]
+        rows = state["rows"] + touched
+        await update_unit(
+            session, run.id, row.step, row.unit,
+            cursor={**cursor, "last": upper}, rows=rows, state="done" if last_one else "planned",
+        )  # fmt: skip
+        await note_write(session, run.id)
+    await run.publish_step(row.step, rows_done=rows)
+    return not last_one

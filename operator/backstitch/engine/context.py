@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every part of a run shares: the session, the fence, one way to open a transaction, one way to report."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from backstitch.core.errors import LockNotAvailable, StepFailed, Transient
+from backstitch.core.ports import Session
+from backstitch.engine.fence import Fence
+from backstitch.engine.job import Job, World
+from backstitch.engine.ledger import Entry, entry_by_id
+from backstitch.model.record import Record
+from backstitch.model.states import Event
+
+IDLE_IN_TRANSACTION_MS = 60_000
+
+
+class Interrupted(Exception):
+    """Stop between two units: an event that changes the course."""
+
+    def __init__(self, event: Event, cause: str) -> None:
+        super().__init__(cause)
+        self.event = event
+        self.cause = cause
+
+
+class Run:
+    """One run of one attempt, holding the database."""
+
+    def __init__(self, job: Job, world: World, session: Session, fence: Fence, entry: Entry, record: Record) -> None:
+        self.job = job
+        self.world = world
+        self.session = session
+        self.fence = fence
+        self.entry = entry  # as it was when the run began; `record` is what is true now
+        self.record = record
+        self.rules = job.rules
+
+    @property
+    def id(self) -> int:
+        """Give the number of this attempt in the ledger."""
+        return self.entry.id
+
+    @asynccontextmanager
+    async def transaction(
+        self, *, lock_timeout_ms: int | None = None, statement_timeout_ms: int = 0, actor: str = ""
+    ) -> AsyncIterator[None]:
+        """Open a transaction that nobody can take over, with its limits set for it alone.
+
+        `actor` (`migration/step/unit`) switches row images on. Raises Fenced when another operator took over.
+        """
+        if lock_timeout_ms is None:
+            lock_timeout_ms = self.rules.lock_timeout_ms
+        async with self.session.transaction():
+            await self.session.rows(
+                "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true), "
+                "set_config('search_path', %s, true), set_config('backstitch.actor', %s, true)",
+                (str(lock_timeout_ms), str(statement_timeout_ms), self.search_path, actor),
+            )
+            await self.fence.check()
+            yield
+
+    async def reread(self) -> Entry:
+        """Give this attempt's ledger row as it is now."""
+        return await entry_by_id(self.session, self.id)
+
+    def tokens(self) -> tuple[str, ...]:
+        """Give what people ask now, in the form in which the ledger remembers it."""
+        return self.world.requests().tokens()
+
+    @property
+    def search_path(self) -> str:
+        """Give the search_path that SQL of this migration runs with."""
+        return ", ".join('"' + s.replace('"', '""') + '"' for s in self.entry.spec.search_path or ["public"])
+
+    async def publish(self, **changes: Any) -> None:
+        """Change the record and show it to whoever looks."""
+        self.record = self.record.model_copy(update=changes)
+        await self.world.observe(self.record)
+
+    async def publish_step(self, ordinal: int, **changes: Any) -> None:
+        """Change one step of the record."""
+        steps = list(self.record.steps)
+        steps[ordinal] = steps[ordinal].model_copy(update=changes)
+        await self.publish(steps=tuple(steps))
+
+    def heed_requests(self) -> None:
+        """Raise Interrupted when somebody asked to stop; called between units and batches, going forward only."""
+        asked = self.world.requests()
+        if asked.cancel and f"cancel:{asked.cancel}" not in self.record.handled_requests:
+            raise Interrupted(Event.STOP_REQUESTED, "A person asked to cancel this migration.")
+        if asked.rollback and f"rollback:{asked.rollback}" not in self.record.handled_requests:
+            raise Interrupted(Event.ROLLBACK_REQUESTED, "A person asked for a rollback.")
+        if asked.deleted and self.rules.rollback_on_delete:
+            raise Interrupted(Event.STOP_REQUESTED, "The DatabaseMigration was deleted while it was running.")
+
+    async def heed_deadline(self) -> None:
+        """Raise Interrupted when the deadline has passed, by the server's clock."""
+        rows = await self.session.rows(
+            "SELECT coalesce(clock_timestamp() > deadline_at, false) AS late FROM backstitch.migrations WHERE id = %s",
+            (self.id,),
+        )
+        if rows[0]["late"]:
+            raise Interrupted(
+                Event.DEADLINE_PASSED, f"The deadline of {self.entry.spec.deadline or '1h'} has passed; it rolls back."
+            )
+
+    async def patiently(self, what: str, table: str | None, ordinal: int, act: Callable[[], Awaitable[None]]) -> None:
+        """Run a short transaction until its lock is had, with jittered pauses, within the target's allowance.
+
+        Never a last try without a limit: a statement that waits for an exclusive lock makes every later reader
+        queue behind it (safety.md 1.0, fact 1). Raises StepFailed when the allowance is used up.
+        """
+        clock = self.world.clock
+        began = clock.monotonic()
+        pause = 0.1
+        while True:
+            try:
+                await act()
+            except (LockNotAvailable, Transient) as error:
+                waited = clock.monotonic() - began
+                blockers = await who_blocks(self.session, table)
+                await self.publish(blockers=blockers)
+                await self.publish_step(ordinal, lock_waited_ms=int(waited * 1000))
+                if waited >= self.rules.lock_allowance_s:
+                    held = "; ".join(blockers) or "nobody holds it any more"
+                    raise StepFailed(
+                        f"{what}: the lock was not to be had within {self.rules.lock_allowance_s:.0f} s "
+                        f"({error.message.rstrip('.')}). Held by: {held}. End or wait for those sessions, then retry.",
+                        reason="LockNotAvailable",
+                    ) from error
+                await clock.sleep(pause * (0.5 + random.random()))
+                pause = min(pause * 1.7, 3.0)
+            else:
+                if self.record.blockers:
+                    await self.publish(blockers=())
+                return
+
+
+async def who_blocks(session: Session, table: str | None) -> tuple[str, ...]:
+    """Name the sessions that hold or await a lock on a table, oldest transaction first; no literals of queries."""
+    if table is None:
+        return ()
+    rows = await session.rows(
+        "SELECT DISTINCT a.pid, a.application_name AS app, a.state, a.xact_start, "
+        "extract(epoch FROM clock_timestamp() - a.xact_start)::int AS age "
+        "FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.relation = to_regclass(%s) AND l.granted "
+        "AND a.pid <> pg_backend_pid() ORDER BY a.xact_start LIMIT 5",
+        (table,),
+    )
+    return tuple(
+        f"pid {r['pid']} ({r['app'] or 'no application_name'}, {r['state'] or 'state unknown'}, "
+        f"in its transaction for {r['age'] if r['age'] is not None else '?'} s)"
+        for r in rows
+    )

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Taking one attempt from the state its ledger row has to a resting state: a loop over the life cycle's table."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from backstitch.core.errors import BackupFailed, RollbackFailed, StepFailed, StorageError
+from backstitch.core.policy import parse_duration
+from backstitch.engine.context import Interrupted, Run
+from backstitch.engine.ledger import update_migration
+from backstitch.engine.phases import apply_phase, verify
+from backstitch.engine.prepare import prepare
+from backstitch.engine.rollback import roll_back, stop_capture
+from backstitch.model.record import Record, RollbackRecord
+from backstitch.model.states import RESTING, TRANSITIONS, Event, State
+
+DEFAULT_REVERT_WINDOW = "24h"
+DEFAULT_DEADLINE = "1h"
+
+log = logging.getLogger("backstitch.engine")
+
+
+async def drive(run: Run) -> Record:
+    """Go on until the attempt rests. Raises Fenced, ConnectionLost, CommitUnknown, TargetError."""
+    while run.record.state not in RESTING:
+        try:
+            await _one_state(run)
+        except Interrupted as interrupted:
+            await move(run, interrupted.event, reason=_reason(interrupted.event), message=interrupted.cause)
+        except StepFailed as error:
+            await move(run, Event.STEP_FAILED, reason=error.reason, message=error.message)
+        except (BackupFailed, StorageError) as error:
+            await move(run, Event.BACKUP_FAILED, reason=error.reason, message=error.message)
+        except RollbackFailed as error:
+            await move(run, Event.ROLLBACK_FAILED, reason=error.reason, message=error.message)
+    return run.record
+
+
+async def _one_state(run: Run) -> None:
+    phases = run.entry.spec.phases
+    match run.record.state:
+        case State.BACKING_UP:
+            start, backup = await prepare(run)
+            await run.publish(backup=backup)
+            deadline = parse_duration(run.entry.spec.deadline or DEFAULT_DEADLINE)
+            await move(
+                run,
+                Event.BACKUP_PROVEN,
+                phase=phases[0].name,
+                start=start,
+                backup=backup.to_plain(),
+                started_at="now",
+                deadline_in=deadline.total_seconds(),
+            )
+            run.entry = await run.reread()
+        case State.MIGRATING:
+            index = run.entry.phases_done
+            await apply_phase(run, index)
+            await move(run, Event.PHASE_APPLIED, phase=phases[index].name)
+        case State.VERIFYING:
+            await _verify(run)
+        case State.ROLLING_BACK:
+            record = await roll_back(run)
+            await move(
+                run,
+                Event.ROLLBACK_PROVEN,
+                reason=_reason_of_cause(run),
+                message=_rolled_back_message(record),
+                finished_at="now",
+            )
+        case state:
+            raise AssertionError(f"nothing drives {state}")
+
+
+async def _verify(run: Run) -> None:
+    phases = run.entry.spec.phases
+    index = run.entry.phases_done
+    if index < len(phases):
+        await verify(run, phases[index].checks or [], phases[index].name)
+        if index + 1 < len(phases):
+            await move(run, Event.PHASE_VERIFIED, phase=phases[index + 1].name, phases_done=index + 1)
+            run.entry = await run.reread()
+            return
+    await verify(run, run.entry.spec.checks or [], None)
+    await run.heed_deadline()
+    await stop_capture(run)
+    rollback = run.entry.spec.rollback
+    window = parse_duration((rollback.revert_window if rollback else None) or DEFAULT_REVERT_WINDOW)
+    await move(
+        run,
+        Event.ALL_VERIFIED,
+        reason="Succeeded",
+        message=f"All {len(run.record.steps)} steps are done and {len(run.record.checks)} checks hold.",
+        finished_at="now",
+        revert_in=window.total_seconds(),
+    )
+
+
+def _reason(event: Event) -> str:
+    return "".join(word.capitalize() for word in event.value.split())
+
+
+def _reason_of_cause(run: Run) -> str:
+    return run.record.reason or "RolledBack"
+
+
+def _rolled_back_message(record: RollbackRecord) -> str:
+    proven = f"{record.verdict}"
+    if record.exceptions:
+        proven += f" [{', '.join(record.exceptions)}]"
+    parts = [f"Rolled back because: {record.cause.rstrip('.')}." if record.cause else "Rolled back."]
+    parts.append(
+        f"Proven {proven}: the schema and {record.tables_proven} tables compared, {record.rows_restored} rows put back."
+    )
+    if record.rows_kept:
+        parts.append(f"{record.rows_kept} rows were left as the application wrote them later.")
+    if record.archived:
+        parts.append(f"Values kept in {', '.join(record.archived)}.")
+    return " ".join(parts)
+
+
+async def move(run: Run, event: Event, *, reason: str = "", message: str = "", **columns: Any) -> None:
+    """Make a transition of the life cycle, in the ledger and in the record, in one transaction.
+
+    An event that the table does not list for this state is a fault of this program and raises.
+    """
+    state = TRANSITIONS[(run.record.state, event)]
+    deadline_in, revert_in = columns.pop("deadline_in", None), columns.pop("revert_in", None)
+    changes: dict[str, Any] = {"state": state, "reason": reason, "message": message}
+    if "phase" in columns:
+        changes["phase"] = columns["phase"]
+    if state is State.ROLLING_BACK:
+        run.record = run.record.model_copy(update={"rollback": RollbackRecord(cause=message)})
+        columns["rollback"] = RollbackRecord(cause=message).to_plain()
+        columns["rollback_cause"] = message
+        columns["handled"] = sorted({*run.record.handled_requests, *run.tokens()})
+        changes["handled_requests"] = tuple(columns["handled"])
+    async with run.transaction():
+        await update_migration(run.session, run.id, state=state.value, reason=reason, message=message, **columns)
+        for column, seconds in (("deadline_at", deadline_in), ("revert_until", revert_in)):
+            if seconds is not None:
+                await run.session.execute(
+                    f"UPDATE backstitch.migrations SET {column} = clock_timestamp() + make_interval(secs => %s) "
+                    "WHERE id = %s",
+                    (seconds, run.id),
+                )
+        times = await run.session.rows(
+            "SELECT started_at, finished_at, revert_until FROM backstitch.migrations WHERE id = %s", (run.id,)
+        )
+    log.info(
+        "state changed",
+        extra={"migration": f"{run.entry.namespace}/{run.entry.name}", "attempt": run.entry.attempt,
+               "state": state.value, "event": event.value, "reason": reason},
+    )  # fmt: skip
+    await run.publish(**changes, **times[0])

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must be there before the first change: a proven backup where policy asks for one, and the start taken down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstitch.core.errors import BackupFailed
+from backstitch.engine.backup import find_backup, prove_backup, take_backup
+from backstitch.engine.baseline import take_baselines
+from backstitch.engine.catalog import read_catalog
+from backstitch.engine.context import Run
+from backstitch.engine.fingerprint import fingerprint
+from backstitch.engine.proof import take_start
+from backstitch.model.backup import BackupRequest, TableDigest
+from backstitch.model.record import BackupRecord
+
+
+async def prepare(run: Run) -> tuple[dict[str, Any], BackupRecord]:
+    """Give the start and the backup. Raises BackupFailed, StorageError, Interrupted; nothing is touched yet."""
+    run.heed_requests()
+    record, digests = await _back_up(run)
+    run.heed_requests()
+    start = await take_start(run.session, digests)
+    spec = run.entry.spec
+    checks = [c for p in spec.phases for c in p.checks or []] + list(spec.checks or [])
+    start["baselines"] = await take_baselines(run.session, checks)
+    return start, record
+
+
+async def _back_up(run: Run) -> tuple[BackupRecord, dict[str, TableDigest] | None]:
+    world, entry = run.world, run.entry
+    if not run.rules.backup:
+        return BackupRecord(place="", waived=f"{run.rules.environment} does not ask for a backup"), None
+    if world.store is None or world.archiver is None:
+        raise BackupFailed(
+            f"{run.rules.environment} asks for a backup before every change, but no place for it is given. "
+            "Set spec.backup of the MigrationTarget (or --backup-to on the command line).",
+            reason="NoBackupStorage",
+        )
+    began = world.clock.monotonic()
+    request = BackupRequest(
+        namespace=entry.namespace,
+        name=entry.name,
+        attempt=f"{entry.id}-{entry.digest[:12]}",
+        version=entry.version,
+        schema_version=await schema_version(run),
+        fingerprint=fingerprint(await read_catalog(run.session)).total,
+    )
+    manifest = await find_backup(world.store, request)
+    if manifest is None:
+        manifest = await take_backup(world.database, world.archiver, world.store, world.clock, request)
+    await prove_backup(world.database, world.archiver, world.store, manifest)
+    return (
+        BackupRecord(
+            place=f"{world.store.url.rstrip('/')}/{request.folder}manifest.json",
+            bytes=manifest.size,
+            sha256=manifest.full.sha256,
+            taken_at=manifest.taken_at,
+            proven=True,
+            schema_version=request.schema_version,
+            duration_ms=int((world.clock.monotonic() - began) * 1000),
+        ),
+        dict(manifest.tables),
+    )
+
+
+async def schema_version(run: Run) -> str | None:
+    """Give the version of the last migration that succeeded here."""
+    rows = await run.session.rows(
+        "SELECT version FROM backstitch.migrations WHERE state = 'Succeeded' ORDER BY finished_at DESC LIMIT 1"
+    )
+    return str(rows[0]["version"]) if rows else None

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Is the database what it was? Taken down at the start, compared after a rollback.
+
+Two questions. The schema: every catalog object equal, field by field. The rows of every table the migration wrote:
+each row it touched holds its old values again or was written by the application later (and is listed), and where
+nobody else wrote, the digest of the whole table is what it was. Tables it did not write need no proof by hashing: the
+server counts what our transactions write, and every written table is watched.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstitch.core.ports import Session
+from backstitch.engine.capture import look_at_tables
+from backstitch.engine.catalog import read_catalog
+from backstitch.engine.context import Run
+from backstitch.engine.digest import all_digests, table_digest
+from backstitch.engine.fingerprint import compare, fingerprint
+from backstitch.engine.images import column_types, differs_from_start, same_key
+from backstitch.model.backup import TableDigest
+from backstitch.model.catalog import Catalog
+from backstitch.model.record import ProofVerdict
+from backstitch.model.sql import quote_ident
+
+SHOWN = 10
+
+
+class Proof:
+    """The findings, gathered one by one; the verdict follows from them."""
+
+    def __init__(self) -> None:
+        self.exceptions: list[str] = []
+        self.differences: list[str] = []
+        self.tables = 0
+        self._different = False
+
+    def differ(self, what: str) -> None:
+        """Note a difference that nothing excuses."""
+        self._different = True
+        self.differences.append(what)
+
+    @property
+    def verdict(self) -> ProofVerdict:
+        """Give Identical, IdenticalExcept (a closed list of harmless things) or Different."""
+        if self._different:
+            return "Different"
+        return "IdenticalExcept" if self.exceptions else "Identical"
+
+
+async def take_start(session: Session, digests: dict[str, TableDigest] | None) -> dict[str, Any]:
+    """Take down what the database is before the first change; a backup's own `digests` are used as they are."""
+    async with session.transaction():
+        await session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        catalog = await read_catalog(session)
+        taken = digests if digests is not None else await all_digests(session)
+        rows = await session.rows("SELECT pg_current_snapshot()::text AS snapshot")
+    return {
+        "catalog": catalog.to_plain(),
+        "fingerprint": fingerprint(catalog).total,
+        "digests": {rel: d.to_plain() for rel, d in taken.items()},
+        "snapshot": rows[0]["snapshot"],
+    }
+
+
+async def prove(run: Run) -> Proof:
+    """Compare the database with the start of this migration; changes nothing."""
+    proof = Proof()
+    start = run.entry.start or {}
+    async with run.session.transaction():
+        await run.session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        comparison = compare(Catalog.from_plain(start["catalog"]), await read_catalog(run.session))
+        if comparison.verdict == "Different":
+            for difference in comparison.differences[:SHOWN]:
+                proof.differ(difference)
+        else:
+            proof.exceptions += list(comparison.exceptions)
+            proof.differences += list(comparison.differences[:SHOWN])
+        for rel in await _touched(run.session, run.id, list(start["digests"])):
+            await _prove_table(run.session, run.id, rel, start, proof)
+            proof.tables += 1
+    return proof
+
+
+async def _touched(session: Session, migration_id: int, known: list[str]) -> list[str]:
+    """Give the tables to prove: those with images, their partitions, and all where a hand-written `down` ran."""
+    by_hand = await session.rows(
+        "SELECT 1 AS there FROM backstitch.units WHERE migration_id = %s AND body->>'kind' = 'sql' "
+        "AND body->'down' IS NOT NULL AND state = 'undone' LIMIT 1",
+        (migration_id,),
+    )
+    if by_hand:
+        return known
+    rows = await session.rows(
+        "WITH RECURSIVE tree AS (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname || '.' || c.relname IN (SELECT DISTINCT rel FROM backstitch.images WHERE migration_id = %s) "
+        "UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.oid) "
+        "SELECT n.nspname || '.' || c.relname AS rel FROM tree JOIN pg_class c USING (oid) "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' ORDER BY 1",
+        (migration_id,),
+    )
+    return [r["rel"] for r in rows if r["rel"] in known]
+
+
+async def _prove_table(session: Session, migration_id: int, rel: str, start: dict[str, Any], proof: Proof) -> None:
+    found = await look_at_tables(session, [rel])
+    if not found:
+        proof.differ(f"table {rel} is not there any more")
+        return
+    table = found[0]
+    was = TableDigest.model_validate(start["digests"][rel])
+    now = await table_digest(session, table.schema, table.name)
+    if now == was:
+        return
+    theirs = await _written_by_others(session, migration_id, rel, start["snapshot"])
+    wrong = await _rows_not_back(session, migration_id, rel, start["snapshot"])
+    if wrong:
+        proof.differ(f"table {rel}: {wrong} rows that the migration changed do not hold what they held")
+    elif theirs or now.rows < was.rows:
+        if "applicationWrites" not in proof.exceptions:
+            proof.exceptions.append("applicationWrites")
+        proof.differences.append(
+            f"table {rel}: the application wrote {theirs} rows since the start (then {was.rows} rows, now {now.rows})"
+        )
+    else:
+        proof.differ(f"table {rel}: its rows differ from the start, and nobody else wrote to it")
+
+
+_NEWEST = "(pg_snapshot_xmax(pg_current_snapshot())::text::numeric - 1)"
+_XMIN = f"({_NEWEST} - mod({_NEWEST} - t.xmin::text::numeric, 4294967296))::text::xid8"
+"""The row's 32-bit xmin as xid8: the newest one of that number that is not in the future."""
+
+
+def _by_others(migration_id: int, snapshot: str) -> str:
+    return (
+        f"t.xmin::text::bigint >= 3 AND NOT pg_visible_in_snapshot({_XMIN}, '{snapshot}'::pg_snapshot) "
+        f"AND {_XMIN} NOT IN (SELECT xid FROM backstitch.writes WHERE migration_id = {int(migration_id)})"
+    )
+
+
+async def _written_by_others(session: Session, migration_id: int, rel: str, snapshot: str) -> int:
+    table = (await look_at_tables(session, [rel]))[0]
+    rows = await session.rows(f"SELECT count(*) AS n FROM {table.sql} t WHERE {_by_others(migration_id, snapshot)}")
+    return int(rows[0]["n"])
+
+
+async def _rows_not_back(session: Session, migration_id: int, rel: str, snapshot: str) -> int:
+    """Count rows whose first image says they held something else, and that nobody else has written since."""
+    table = (await look_at_tables(session, [rel]))[0]
+    if not table.key:
+        return 0
+    types = await column_types(session, table)
+    first = (
+        "SELECT DISTINCT ON (key) op::text AS op, key, old, new FROM backstitch.images "
+        f"WHERE migration_id = {int(migration_id)} AND rel = %s ORDER BY key, id"
+    )
+    wrong = f"CASE WHEN i.op = 'I' THEN {differs_from_start(table, types, 'I')} " + (
+        f"ELSE {differs_from_start(table, types, 'U')} END"
+    )
+    gone = f"t.{quote_ident(table.key[0])} IS NULL"
+    rows = await session.rows(
+        f"SELECT count(*) AS n FROM ({first}) i LEFT JOIN {table.sql} t ON {same_key(table, types, 't')} "
+        f"WHERE ({wrong}) AND NOT ({gone}) AND NOT ({_by_others(migration_id, snapshot)})",
+        (rel,),
+    )
+    return int(rows[0]["n"])

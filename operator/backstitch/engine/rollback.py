@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A rollback from beginning to proof: undo by the strategy the spec asks for, then compare with the start."""
+
+from __future__ import annotations
+
+from backstitch.core.errors import RollbackFailed, StepFailed
+from backstitch.engine.capture import Captured, captured_tables, remove_capture
+from backstitch.engine.context import Run
+from backstitch.engine.ledger import update_migration
+from backstitch.engine.proof import prove
+from backstitch.engine.undo import undo_all
+from backstitch.model.record import RollbackRecord
+
+
+async def roll_back(run: Run) -> RollbackRecord:
+    """Undo everything, prove it, and give what was done. Raises RollbackFailed where a person must look."""
+    began = run.world.clock.monotonic()
+    strategy = (run.entry.spec.rollback.strategy if run.entry.spec.rollback else None) or "auto"
+    so_far = run.record.rollback or RollbackRecord()
+    if strategy == "none":
+        raise RollbackFailed(
+            "rollback.strategy is none, so nothing was undone. The ledger has every step, its reverse and its row "
+            "images; ask for a rollback after setting the strategy in a new version, or mend by hand.",
+            reason="StrategyNone",
+        )
+    undone = await undo_all(run)
+    await stop_capture(run)
+    proof = await prove(run)
+    record = so_far.model_copy(
+        update={
+            "rung": 2 if undone.rows.restored or so_far.rows_restored else so_far.rung,
+            "verdict": proof.verdict,
+            "exceptions": tuple(proof.exceptions),
+            "differences": tuple(proof.differences),
+            "steps_undone": max(undone.steps, so_far.steps_undone),
+            "rows_restored": so_far.rows_restored + undone.rows.restored,
+            "rows_kept": so_far.rows_kept + undone.rows.kept,
+            "kept": (*so_far.kept, *undone.rows.examples)[:20],
+            "archived": (*so_far.archived, *undone.archived),
+            "tables_proven": proof.tables,
+            "duration_ms": so_far.duration_ms + int((run.world.clock.monotonic() - began) * 1000),
+        }
+    )
+    async with run.transaction():
+        await update_migration(run.session, run.id, rollback=record.to_plain())
+    await run.publish(rollback=record)
+    if proof.verdict == "Different":
+        raise RollbackFailed(
+            "Everything was undone, but the database is not what it was: "
+            + "; ".join(proof.differences[:3])
+            + ". If somebody else changed it meanwhile, that may be all; compare with the backup before going on.",
+            reason="Different",
+        )
+    return record
+
+
+async def stop_capture(run: Run) -> None:
+    """Take the row image triggers off every table; a table whose lock is not to be had is left for `purge`."""
+    for table in await captured_tables(run.session):
+
+        async def once(table: Captured = table) -> None:
+            async with run.transaction():
+                await remove_capture(run.session, table)
+
+        try:
+            await run.patiently(f"Row images of {table.rel}", table.rel, len(run.record.steps) - 1, once)
+        except StepFailed:
+            # They do nothing without our setting; the next purge tries again.
+            continue

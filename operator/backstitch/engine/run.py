@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running a migration: what the operator and the command line call. Everything it knows is in the ledger, so calling
+it again after a kill at any point is right, and calling it for a finished migration does nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+from backstitch.core.decide import Course, Past, decide
+from backstitch.core.errors import CommitUnknown, ConnectionLost, Fenced, StatementFailed, TargetError
+from backstitch.core.ordering import why_wait
+from backstitch.core.plan import Plan, content_digest, token_of
+from backstitch.core.plan import make_plan as plan_of
+from backstitch.core.ports import Session
+from backstitch.engine.context import Run
+from backstitch.engine.drive import drive, move
+from backstitch.engine.facts import read_facts
+from backstitch.engine.fence import Fence, take_fence, who_holds
+from backstitch.engine.history import refused_by_history, schema_version, siblings_of
+from backstitch.engine.job import Job, World
+from backstitch.engine.ledger import (
+    Entry,
+    entry_by_id,
+    insert_migration,
+    latest_entries,
+    latest_entry,
+    update_migration,
+)
+from backstitch.engine.ledger_schema import ACTIVE, ensure_ledger, ledger_exists
+from backstitch.engine.purge import purge_ended
+from backstitch.engine.recall import read_record, recall
+from backstitch.model.record import Record, StepRecord
+from backstitch.model.states import Event, State
+
+__all__ = ["Job", "World", "make_plan", "purge", "read_record", "run"]
+
+LOST_TRIES = 40
+LOCK_WAIT_S = 10.0
+AGAIN_S = 5.0
+
+
+async def run(job: Job, world: World) -> Record:
+    """Take a migration to a resting state, or as far as it can go now (state Waiting, with `again_after_s`).
+
+    Survives lost connections and server restarts on the way. Raises TargetError where the database cannot be
+    worked with, Fenced where another operator took over.
+    """
+    lost = 0
+    while True:
+        try:
+            return await _once(job, world)
+        except (ConnectionLost, CommitUnknown) as error:
+            lost += 1
+            if lost > LOST_TRIES:
+                raise TargetError(f"The connection is lost again and again: {error.message}") from error
+        except TargetError as error:
+            if not lost or not error.retry:
+                raise  # never got through: the caller says when to look again
+            lost += 1
+            if lost > LOST_TRIES:
+                raise
+        await world.clock.sleep(min(5.0, 0.1 * 2 ** min(lost, 6)))
+
+
+async def make_plan(job: Job, world: World) -> Plan:
+    """Plan a migration on the catalog as it is; touches nothing. Raises TargetError."""
+    session = await world.database.connect(purpose="plan", read_only=True)
+    try:
+        entries = await latest_entries(session) if await ledger_exists(session) else []
+        return await _plan(session, job, schema_version(entries))
+    finally:
+        await session.close()
+
+
+async def purge(world: World) -> list[str]:
+    """Give up what ended revert windows keep; give the names of the migrations. Raises TargetError."""
+    session = await world.database.connect(purpose="purge")
+    try:
+        if not await ledger_exists(session):
+            return []
+        fence = await take_fence(session, world.clock, holder=_holder(), wait_s=LOCK_WAIT_S)
+        return await purge_ended(session, fence) if fence else []
+    finally:
+        await session.close()
+
+
+def _holder() -> str:
+    return f"{platform.node()}/{os.getpid()}"
+
+
+async def _plan(session: Session, job: Job, schema_version: str | None) -> Plan:
+    facts = await read_facts(session)
+    plan = plan_of(
+        job.spec, facts, job.rules, sources=job.sources, token=token_of(job.namespace, job.name),
+        schema_version=schema_version,
+    )  # fmt: skip
+    counts = (job.spec.assume.row_counts if job.spec.assume else None) or {}
+    wrong = []
+    for name, wanted in counts.items():
+        table = facts.table(name)
+        if table is None:
+            wrong.append(f"The migration assumes rows in table {name}, which does not exist.")
+            continue
+        found = (await session.rows(f"SELECT count(*) AS n FROM {table.qualified.sql}"))[0]["n"]
+        if found != wanted:
+            wrong.append(f"The migration assumes {wanted} rows in {table.qualified}, but there are {found}.")
+    return plan.model_copy(update={"refusals": (*plan.refusals, *wrong)})
+
+
+async def _once(job: Job, world: World) -> Record:
+    session = await world.database.connect(purpose=f"{job.namespace}/{job.name}")
+    try:
+        return await _Pass(job, world, session).go()
+    finally:
+        await session.close()
+
+
+class _Pass:
+    """One connection's worth of a run."""
+
+    def __init__(self, job: Job, world: World, session: Session) -> None:
+        self.job = job
+        self.world = world
+        self.session = session
+        self.digest = content_digest(job.spec, job.sources)
+
+    async def go(self) -> Record:
+        entry = await self._latest()
+        asked = self.world.requests()
+        match decide(_past(entry), self.digest, asked):
+            case Course.REST:
+                assert entry is not None
+                return await self._show(await recall(self.session, entry))
+            case Course.REFUSE_CHANGED:
+                assert entry is not None
+                return await self._show(
+                    (await recall(self.session, entry)).model_copy(
+                        update={
+                            "state": State.REFUSED,
+                            "reason": "ContentChanged",
+                            "message": f"A migration named {entry.name} with other content is {entry.state} in this "
+                            "database. Give the new content a new name and version.",
+                        }
+                    )
+                )
+            case Course.STOP_BEFORE:
+                return await self._show(self._blank(State.STOPPED, "Cancelled", "Stopped before anything was begun."))
+            case Course.BEGIN:
+                return await self._begin(entry)
+            case course:
+                assert entry is not None
+                return await self._continue(entry, course)
+
+    async def _latest(self) -> Entry | None:
+        if not await ledger_exists(self.session):
+            return None
+        return await latest_entry(self.session, self.job.namespace, self.job.name)
+
+    async def _show(self, record: Record) -> Record:
+        await self.world.observe(record)
+        return record
+
+    def _blank(self, state: State, reason: str, message: str, **more: object) -> Record:
+        job = self.job
+        return Record(
+            namespace=job.namespace,
+            name=job.name,
+            version=job.spec.version,
+            digest=self.digest,
+            state=state,
+            reason=reason,
+            message=message,
+            steps=tuple(StepRecord(name=s.name, phase=p, operation=s.operation.kind) for p, s in job.spec.steps()),
+        ).model_copy(update=more)
+
+    def _wait(self, reason: str, message: str) -> Record:
+        return self._blank(State.WAITING, reason, message, again_after_s=AGAIN_S)
+
+    async def _begin(self, earlier: Entry | None) -> Record:
+        entries = await latest_entries(self.session) if await ledger_exists(self.session) else []
+        refused = refused_by_history(self.job, entries)
+        if refused:
+            return await self._show(self._blank(State.REFUSED, *refused))
+        waiting = why_wait(self.job.name, self.job.spec, siblings_of(self.job, entries))
+        if waiting:
+            return await self._show(self._wait(*waiting))
+        plan = await _plan(self.session, self.job, schema_version(entries))
+        if plan.refusals:
+            return await self._show(
+                self._blank(State.REFUSED, "PlanRefused", " ".join(plan.refusals), plan_digest=plan.digest)
+            )
+        facts_id = (await self.session.rows("SELECT system_identifier::text AS id FROM pg_control_system()"))[0]["id"]
+        await ensure_ledger(self.session, facts_id)
+        fence = await take_fence(self.session, self.world.clock, holder=_holder(), wait_s=LOCK_WAIT_S)
+        if fence is None:
+            return await self._show(self._wait("DatabaseBusy", f"Waits for {await who_holds(self.session)}."))
+        await purge_ended(self.session, fence)
+        entry = await self._insert(fence, plan, earlier)
+        if entry is None:
+            return await self._show(self._wait("DatabaseBusy", await self._who_is_active()))
+        return await self._drive(fence, entry)
+
+    async def _insert(self, fence: Fence, plan: Plan, earlier: Entry | None) -> Entry | None:
+        """Write the attempt's row; None where another migration is active or another process was first."""
+        job = self.job
+        latest = await self._latest()
+        if (latest.id if latest else None) != (earlier.id if earlier else None):
+            return None
+        try:
+            async with self.session.transaction():
+                await fence.check()
+                number = await insert_migration(
+                    self.session,
+                    namespace=job.namespace,
+                    name=job.name,
+                    spec=job.spec,
+                    attempt=(earlier.attempt if earlier else 0) + 1,
+                    digest=self.digest,
+                    plan_digest=plan.digest,
+                    sources=job.sources,
+                    environment=job.environment,
+                    handled=self.world.requests().tokens(),
+                )
+        except StatementFailed as error:
+            if error.sqlstate == "23505":
+                return None
+            raise
+        return await entry_by_id(self.session, number)
+
+    async def _who_is_active(self) -> str:
+        rows = await self.session.rows(
+            "SELECT name, version, state FROM backstitch.migrations WHERE state = ANY(%s) LIMIT 1",
+            ([s.value for s in ACTIVE],),
+        )
+        if not rows:
+            return "Waits for another migration of this database."
+        return f"Waits for migration {rows[0]['name']} (version {rows[0]['version']}), which is {rows[0]['state']}."
+
+    async def _continue(self, entry: Entry, course: Course) -> Record:
+        fence = await take_fence(self.session, self.world.clock, holder=_holder(), wait_s=LOCK_WAIT_S)
+        if fence is None:
+            waiting = await recall(self.session, entry)
+            return await self._show(waiting.model_copy(update={"again_after_s": AGAIN_S}))
+        entry = await entry_by_id(self.session, entry.id)
+        return await self._drive(fence, entry, course)
+
+    async def _drive(self, fence: Fence, entry: Entry, course: Course = Course.GO_ON) -> Record:
+        running = Run(self.job, self.world, self.session, fence, entry, await recall(self.session, entry))
+        await running.publish()
+        try:
+            if course is Course.ROLL_BACK:
+                refusal = await self._why_no_rollback(entry)
+                if refusal:
+                    return await self._note_request(running, refusal)
+                await move(running, Event.ROLLBACK_REQUESTED, reason="RollbackRequested",
+                           message="A person asked for a rollback.")  # fmt: skip
+                running.entry = await running.reread()
+            elif course is Course.VERIFY_AGAIN:
+                handled = sorted({*running.record.handled_requests, *running.tokens()})
+                await move(running, Event.RETRY_REQUESTED, reason="RetryRequested",
+                           message="A person asked to check again.", handled=handled)  # fmt: skip
+                await running.publish(handled_requests=tuple(handled))
+            return await drive(running)
+        except Fenced:
+            await running.publish(again_after_s=AGAIN_S)
+            return running.record
+
+    async def _why_no_rollback(self, entry: Entry) -> str | None:
+        if entry.state is State.NEEDS_HELP:
+            return None
+        if not entry.revertible:
+            return (
+                "The revert window has ended, so what a rollback needs is not kept any more. Write a migration that "
+                "goes the other way, or restore the backup."
+            )
+        later = await self.session.rows(
+            "SELECT name, version FROM backstitch.migrations WHERE state = 'Succeeded' AND id > %s ORDER BY id LIMIT 1",
+            (entry.id,),
+        )
+        if later:
+            return (
+                f"Migration {later[0]['name']} (version {later[0]['version']}) came after this one and stands on it. "
+                "Roll that one back first."
+            )
+        return None
+
+    async def _note_request(self, running: Run, message: str) -> Record:
+        handled = sorted({*running.record.handled_requests, *running.tokens()})
+        async with running.transaction():
+            await update_migration(self.session, running.id, handled=handled, message=message)
+        await running.publish(handled_requests=tuple(handled), message=message)
+        return running.record
+
+
+def _past(entry: Entry | None) -> Past | None:
+    if entry is None:
+        return None
+    return Past(entry.state, entry.digest, tuple(entry.handled), entry.rollback_cause is not None)
