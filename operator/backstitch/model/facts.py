@@ -25,6 +25,7 @@ class Column(Frozen):
     identity: str = ""  # pg_attribute.attidentity: '', 'a' or 'd'
     generated: str = ""  # pg_attribute.attgenerated: '', 's' or 'v'
     collation: str | None = None
+    dependents: tuple[str, ...] = ()  # what would not survive its drop: views, policies, triggers, generated columns
 
 
 class Constraint(Frozen):
@@ -68,6 +69,7 @@ class Table(Frozen):
     bytes: int = 0
     owner: str = ""
     dependents: tuple[str, ...] = ()  # views and others that use it, for messages
+    sequences: tuple[str, ...] = ()  # names of the sequences it owns (serial, identity); they move with it
     certain: bool = True  # False: an earlier raw SQL step may have changed it; look again at run time
 
     @property

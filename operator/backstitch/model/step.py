@@ -8,7 +8,23 @@ from pydantic import Field, model_validator
 from backstitch.model.base import Frozen
 from backstitch.model.operations import OPERATIONS, Operation
 from backstitch.model.operations.add_column import AddColumn
+from backstitch.model.operations.add_constraint import AddConstraint
+from backstitch.model.operations.backfill import Backfill
+from backstitch.model.operations.create_index import CreateIndex
+from backstitch.model.operations.create_table import CreateTable
+from backstitch.model.operations.delete_rows import DeleteRows
+from backstitch.model.operations.drop_column import DropColumn
+from backstitch.model.operations.drop_constraint import DropConstraint
+from backstitch.model.operations.drop_index import DropIndex
+from backstitch.model.operations.drop_not_null import DropNotNull
+from backstitch.model.operations.drop_table import DropTable
+from backstitch.model.operations.move_rows import MoveRows
+from backstitch.model.operations.rename_table import RenameTable
 from backstitch.model.operations.run_sql import RunSql
+from backstitch.model.operations.set_default import SetDefault
+from backstitch.model.operations.set_not_null import SetNotNull
+from backstitch.model.operations.update_rows import UpdateRows
+from backstitch.model.operations.upsert import Upsert
 
 STEP_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
@@ -20,7 +36,27 @@ class Step(Frozen):
     description: str | None = Field(default=None, description="One line for people.", max_length=500)
     estimated_time: str | None = Field(default=None, description="What the author expects, such as 5m.", max_length=50)
     sql: RunSql | None = Field(default=None, description="Run SQL as written.")
+    create_table: CreateTable | None = Field(default=None, description="Create a table.")
+    drop_table: DropTable | None = Field(
+        default=None, description="Drop a table; it is kept in quarantine until the revert window ends."
+    )
+    rename_table: RenameTable | None = Field(default=None, description="Rename a table.")
     add_column: AddColumn | None = Field(default=None, description="Add a column.")
+    drop_column: DropColumn | None = Field(
+        default=None, description="Drop a column; it is kept in place, hidden, until the revert window ends."
+    )
+    set_not_null: SetNotNull | None = Field(default=None, description="Make a column NOT NULL.")
+    drop_not_null: DropNotNull | None = Field(default=None, description="Let a column be NULL.")
+    set_default: SetDefault | None = Field(default=None, description="Set or drop the default of a column.")
+    add_constraint: AddConstraint | None = Field(default=None, description="Add a check, foreign key or unique key.")
+    drop_constraint: DropConstraint | None = Field(default=None, description="Drop a constraint.")
+    create_index: CreateIndex | None = Field(default=None, description="Create an index without blocking.")
+    drop_index: DropIndex | None = Field(default=None, description="Drop an index without blocking.")
+    backfill: Backfill | None = Field(default=None, description="Fill columns of existing rows, in batches.")
+    move_rows: MoveRows | None = Field(default=None, description="Copy or move rows into another table, in batches.")
+    upsert: Upsert | None = Field(default=None, description="Insert or update given rows.")
+    update_rows: UpdateRows | None = Field(default=None, description="Change rows, in batches.")
+    delete_rows: DeleteRows | None = Field(default=None, description="Delete rows, in batches.")
 
     @model_validator(mode="after")
     def _exactly_one_operation(self) -> Step:

@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from pydantic import Field
 
 from backstitch.model.facts import Column, Facts
-from backstitch.model.operations.base import Operation, StepContext, missing_table
+from backstitch.model.operations.base import Operation, StepContext
+from backstitch.model.operations.refusals import refuse_table, volatile_call
+from backstitch.model.operations.words import Expression, Identifier, TableName, TypeName
 from backstitch.model.sql import parse_name, quote_ident
 from backstitch.model.units import DdlUnit, Unit
+
+_SERIAL = re.compile(r"^\s*(small|big)?serial[248]?\s*$", re.IGNORECASE)
 
 
 class AddColumn(Operation):
@@ -18,13 +23,12 @@ class AddColumn(Operation):
 
     kind: ClassVar[str] = "addColumn"
 
-    table: str = Field(description="Table, as `table` or `schema.table`.", min_length=1, max_length=140)
-    column: str = Field(description="Name of the new column.", min_length=1, max_length=63)
-    type: str = Field(description="PostgreSQL type, such as `text` or `numeric(10,2)`.", min_length=1, max_length=200)
-    default: str | None = Field(
+    table: TableName = Field(description="Table, as `table` or `schema.table`.")
+    column: Identifier = Field(description="Name of the new column.")
+    type: TypeName = Field(description="PostgreSQL type, such as `text` or `numeric(10,2)`.")
+    default: Expression | None = Field(
         default=None,
         description="Default as an SQL expression. It must not be volatile: that would rewrite the table.",
-        max_length=2000,
     )
     not_null: bool | None = Field(
         default=None,
@@ -35,14 +39,26 @@ class AddColumn(Operation):
         return (self.table,)
 
     def refuse(self, context: StepContext) -> tuple[str, ...]:
-        reasons = [r for r in [missing_table(context.facts, self.table)] if r]
+        reasons = list(refuse_table(context.facts, self.table))
         table = context.facts.table(self.table)
         if table is not None and table.column(self.column) is not None:
             reasons.append(f"Table {table.qualified} already has a column {self.column}; choose another name.")
+        if _SERIAL.match(self.type):
+            reasons.append(
+                f"Column {self.column} as {self.type.strip()} would rewrite the table under an exclusive lock. Add "
+                "it as bigint, create a sequence with a `sql` step, then setDefault nextval(…) and backfill."
+            )
         if self.not_null and self.default is None:
             reasons.append(
                 f"Column {self.column} cannot be NOT NULL without a default: old rows would have no value. "
                 "Add it nullable, fill it with backfill, then use setNotNull."
+            )
+        volatile = volatile_call(self.default or "")
+        if volatile is not None:
+            reasons.append(
+                f"The default of column {self.column} calls {volatile}(), which gives each row its own value and would "
+                "rewrite the table under an exclusive lock. Add the column without it, then setDefault for new rows "
+                "and backfill for old ones."
             )
         return tuple(reasons)
 
@@ -51,7 +67,7 @@ class AddColumn(Operation):
         column = quote_ident(self.column)
         clauses = f"{column} {self.type}"
         if self.default is not None:
-            clauses += f" DEFAULT {self.default}"
+            clauses += f" DEFAULT ({self.default})"
         if self.not_null:
             clauses += " NOT NULL"
         return (

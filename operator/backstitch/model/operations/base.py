@@ -13,8 +13,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from backstitch.model.base import Frozen
-from backstitch.model.facts import Facts, Table
-from backstitch.model.sql import parse_name
+from backstitch.model.facts import Facts
+from backstitch.model.names import RESERVED_PREFIX
 from backstitch.model.units import Unit
 
 
@@ -26,6 +26,10 @@ class StepContext(Frozen):
     token: str  # eight hex digits, the same for every attempt of one migration: for reserved names
     ordinal: int = 0  # position of the step in the migration
     sources: dict[str, str] = Field(default_factory=dict)  # "configmap/key" -> text, already read
+
+    def reserved(self, suffix: str = "") -> str:
+        """Give this step's reserved name: for half-built indexes, parked columns, quarantined tables."""
+        return f"{RESERVED_PREFIX}{self.token}_{self.ordinal}{suffix}"
 
 
 class Operation(Frozen):
@@ -44,7 +48,11 @@ class Operation(Frozen):
         raise NotImplementedError  # pragma: no cover
 
     def forward(self, context: StepContext) -> tuple[Unit, ...]:
-        """Give the units to run, in order; each carries its own way back."""
+        """Give the units to run, in order; each carries its own way back.
+
+        Going back, units are undone last to first. A unit with an empty `forward` exists only for its `backward`:
+        it stands before the unit whose undoing it completes (such as VALIDATE after ADD … NOT VALID).
+        """
         raise NotImplementedError  # pragma: no cover
 
     def after(self, context: StepContext) -> Facts:
@@ -54,28 +62,3 @@ class Operation(Frozen):
     def done_when(self, facts: Facts) -> bool:
         """Tell from the real catalog whether the goal of this operation is there."""
         return True
-
-
-def missing_table(facts: Facts, name: str) -> str | None:
-    """Give the refusal for a table that is not there, or None when it is (or may be: facts not certain)."""
-    if facts.table(name) is not None or not facts.certain:
-        return None
-    near = facts.near_tables(name)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    return f"Table {parse_name(name)} does not exist in database {facts.database}.{hint}"
-
-
-def missing_columns(table: Table, names: tuple[str, ...] | list[str]) -> tuple[str, ...]:
-    """Give one refusal for each column that is not in the table."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only refusals need it
-
-    if not table.certain:
-        return ()
-    known = [c.name for c in table.columns]
-    reasons = []
-    for name in names:
-        if name not in known:
-            near = get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f" Did you mean {near[0]}?" if near else f" It has: {', '.join(known[:20])}."
-            reasons.append(f"Table {table.qualified} has no column {name}.{hint}")
-    return tuple(reasons)

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""backfill: values for a column of rows that are there already, in batches by key. Old values are kept as images."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from backstitch.model.operations.base import Operation, StepContext
+from backstitch.model.operations.batches import Assignments, BatchRows, refuse_update, update_unit
+from backstitch.model.operations.words import Condition, TableName
+from backstitch.model.units import Unit
+
+
+class Backfill(Operation):
+    """Fills columns of existing rows."""
+
+    kind: ClassVar[str] = "backfill"
+    data: ClassVar[bool] = True
+
+    table: TableName = Field(description="Table, as `table` or `schema.table`.")
+    set: Assignments = Field(description="By column: its new value, as an SQL expression over the row.")
+    where: Condition | None = Field(
+        default=None, description="Only rows that fulfil this SQL condition, such as `full_name IS NULL`. Default: all."
+    )
+    batch_rows: BatchRows | None = Field(
+        default=None, description="Rows in the first batch; later ones adapt to the time they take. Default 1000."
+    )
+
+    def tables(self) -> tuple[str, ...]:
+        return (self.table,)
+
+    def refuse(self, context: StepContext) -> tuple[str, ...]:
+        return refuse_update(context.facts, self.table, self.set)
+
+    def forward(self, context: StepContext) -> tuple[Unit, ...]:
+        return (update_unit(context.facts, self.table, self.set, self.where, self.batch_rows),)
