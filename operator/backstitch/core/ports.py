@@ -101,8 +101,14 @@ class Archiver(Protocol):
         Raises BackupFailed at the end of the stream when pg_dump did not exit with 0, so that `put` aborts.
         """
 
-    async def restore(self, chunks: AsyncIterator[bytes], *, database: str) -> None:
-        """Restore a custom-format dump into an existing empty database of the same server; stop at first error."""
+    def dump_ledger(self) -> AsyncIterator[bytes]:
+        """Stream a custom-format dump of schema `backstitch` only, which `dump` leaves out."""
+
+    async def restore(self, chunks: AsyncIterator[bytes], *, database: str, keep_owners: bool = True) -> None:
+        """Restore a custom-format dump into an existing database of the same server; stop at the first error.
+
+        `keep_owners=False` leaves out owners and grants. Publications and subscriptions are always left out.
+        """
 
     @property
     def tool_version(self) -> str:

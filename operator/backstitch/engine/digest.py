@@ -24,7 +24,7 @@ _TABLES_PER_QUERY = 40
 _TABLES = """
 SELECT n.nspname AS schema, c.relname AS name, c.relkind::text AS kind,
        coalesce(array_agg(a.attname::text ORDER BY a.attname COLLATE "C") FILTER (WHERE a.attnum IS NOT NULL),
-                '{}') AS columns
+                ARRAY[]::text[]) AS columns
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
