@@ -55,9 +55,8 @@ def find_bin_dir(major: int, *, install: bool = True) -> Path:
     Raises:
         ServerError: not found (or not installable), with what to do.
     """
-    for candidate in _candidates(major):
-        if (candidate / "initdb").exists():
-            return _readable(candidate, server_user())
+    if found := locate(major):
+        return _readable(found, server_user())
     if install and os.geteuid() == 0 and shutil.which("apt-get"):
         _install_debian_package(major)
         return find_bin_dir(major, install=False)
@@ -65,6 +64,11 @@ def find_bin_dir(major: int, *, install: bool = True) -> Path:
         f"no PostgreSQL {major} found: set BACKSTITCH_PG{major}_BIN to the folder of its initdb and postgres, "
         f"or install the package postgresql-{major} (Debian), or leave it out with --pg"
     )
+
+
+def locate(major: int) -> Path | None:
+    """The same folder as it is on this machine, perhaps not readable for the server's user; None when there is none."""
+    return next((folder for folder in _candidates(major) if (folder / "initdb").exists()), None)
 
 
 def version_of(bin_dir: Path) -> str:

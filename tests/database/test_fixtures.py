@@ -29,13 +29,21 @@ async def test_connections_a_test_leaves_open_do_not_keep_its_database(pg_cluste
     assert left == (0,)
 
 
-def test_a_server_keeps_committed_rows_over_a_crash_and_its_port(database: TestDatabase) -> None:
-    database.psql("create table kept (id int); insert into kept values (7)")
-    database.server.kill()
+def test_a_durable_server_keeps_committed_rows_over_a_crash_and_its_port(own_database: TestDatabase) -> None:
+    assert own_database.psql("show fsync") == [("on",)]
+    own_database.psql("create table kept (id int); insert into kept values (7)")
+    own_database.server.kill()
     with pytest.raises(psycopg.OperationalError):
-        database.psql("select 1")
-    database.server.start()
-    assert database.psql("select id from kept") == [(7,)]
+        own_database.psql("select 1")
+    own_database.server.start()
+    assert own_database.psql("select id from kept") == [(7,)]
+
+
+def test_a_test_that_leaves_the_shared_server_down_does_not_spoil_the_next_one(pg_cluster: PgCluster) -> None:
+    with pg_cluster.fresh_database() as database:
+        database.server.halt()
+    with pg_cluster.fresh_database() as database:
+        assert database.psql("select 1") == [(1,)]
 
 
 def test_servers_want_a_password(database: TestDatabase) -> None:
