@@ -59,7 +59,18 @@ SELECT current_database() AS database,
      'columns', (SELECT coalesce(jsonb_agg(jsonb_build_object(
         'name', a.attname, 'type', pg_catalog.format_type(a.atttypid, a.atttypmod), 'notNull', a.attnotnull,
         'default', pg_catalog.pg_get_expr(d.adbin, d.adrelid), 'identity', a.attidentity, 'generated', a.attgenerated,
-        'collation', CASE WHEN a.attcollation <> t.typcollation THEN co.collname END) ORDER BY a.attnum), '[]')
+        'collation', CASE WHEN a.attcollation <> t.typcollation THEN co.collname END,
+        'dependents', (SELECT coalesce(jsonb_agg(DISTINCT pg_catalog.pg_describe_object(
+           CASE WHEN w.oid IS NULL THEN d.classid ELSE 'pg_catalog.pg_class'::regclass END,
+           coalesce(w.ev_class, d.objid), 0)), '[]')
+           FROM pg_catalog.pg_depend d LEFT JOIN pg_catalog.pg_rewrite w
+             ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND w.oid = d.objid AND w.rulename = '_RETURN'
+           WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = c.oid AND d.refobjsubid = a.attnum
+             AND (d.classid IN ('pg_catalog.pg_rewrite'::regclass, 'pg_catalog.pg_policy'::regclass,
+                                'pg_catalog.pg_trigger'::regclass, 'pg_catalog.pg_proc'::regclass)
+               OR d.classid = 'pg_catalog.pg_attrdef'::regclass AND EXISTS (SELECT FROM pg_catalog.pg_attrdef g
+                  WHERE g.oid = d.objid AND (g.adrelid, g.adnum) <> (c.oid, a.attnum))))
+        ) ORDER BY a.attnum), '[]')
         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
         LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
         LEFT JOIN pg_catalog.pg_collation co ON co.oid = a.attcollation
@@ -87,6 +98,10 @@ SELECT current_database() AS database,
            WHERE u.n <= i.indnkeyatts) END) ORDER BY ic.relname), '[]')
         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
         WHERE i.indrelid = c.oid AND ic.relname NOT LIKE %s),
+     'sequences', (SELECT coalesce(jsonb_agg(s.relname ORDER BY s.relname), '[]') FROM pg_catalog.pg_depend d
+        JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S' AND s.relnamespace = c.relnamespace
+        WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass
+          AND d.refobjid = c.oid AND d.deptype IN ('a', 'i')),
      'dependents', (SELECT coalesce(jsonb_agg(DISTINCT what), '[]') FROM (
         SELECT CASE WHEN v.oid IS NULL THEN pg_catalog.pg_describe_object(d.classid, d.objid, 0)
             ELSE CASE v.relkind WHEN 'm' THEN 'materialized view ' ELSE 'view ' END || vn.nspname || '.' || v.relname
@@ -148,6 +163,7 @@ def _table(data: dict[str, Any]) -> Table:
                 identity=c["identity"],
                 generated=c["generated"],
                 collation=c["collation"],
+                dependents=tuple(c["dependents"]),
             )
             for c in data["columns"]
         ),
@@ -183,4 +199,5 @@ def _table(data: dict[str, Any]) -> Table:
         bytes=data["bytes"],
         owner=data["owner"],
         dependents=tuple(data["dependents"]),
+        sequences=tuple(data["sequences"]),
     )

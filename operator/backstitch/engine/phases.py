@@ -13,7 +13,9 @@ from backstitch.engine.reset import reset_unit
 from backstitch.engine.units import run_unit
 from backstitch.engine.verify import CheckContext, run_checks
 from backstitch.model.checks import Check, CheckResult
+from backstitch.model.facts import Facts
 from backstitch.model.operations import StepContext
+from backstitch.model.operations.run_sql import RunSql
 from backstitch.model.sql import parse_name
 from backstitch.model.states import Event
 from backstitch.model.step import Step
@@ -45,8 +47,7 @@ async def _run_step(run: Run, ordinal: int, step: Step) -> None:
         for row in units:
             run.heed_requests()
             await run_unit(run, row)
-        facts = await read_facts(run.session, tables=[parse_name(t) for t in step.operation.tables()] or None)
-        if not step.operation.done_when(facts):
+        if not step.operation.done_when(await _facts_for(run, step)):
             raise StepFailed("Its statements ran, but what it should leave is not in the catalog.", reason="NotDone")
     except StepFailed as error:
         async with run.transaction():
@@ -59,10 +60,15 @@ async def _run_step(run: Run, ordinal: int, step: Step) -> None:
     await run.publish_step(ordinal, state="done", duration_ms=took)
 
 
+async def _facts_for(run: Run, step: Step) -> Facts:
+    """Read what a step's answers need: the tables it names, or everything for SQL that may name any."""
+    names = [parse_name(t) for t in step.operation.tables()]
+    return await read_facts(run.session, tables=names if names and not isinstance(step.operation, RunSql) else None)
+
+
 async def _freeze_units(run: Run, ordinal: int, step: Step) -> None:
     """Plan the step on the catalog as it is now and write its units down before the first of them runs."""
-    names = [parse_name(t) for t in step.operation.tables()]
-    facts = await read_facts(run.session, tables=names or None)
+    facts = await read_facts(run.session)  # whole: foreign keys of other tables matter to refusals and row images
     context = StepContext(
         facts=facts,
         step=step.name,

@@ -24,7 +24,7 @@ class RenameTable(Operation):
     to: Identifier = Field(description="New name, without a schema.")
 
     def tables(self) -> tuple[str, ...]:
-        return (self.table,)
+        return (self.table, self._new.sql)
 
     @property
     def _new(self) -> QualifiedName:
