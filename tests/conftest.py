@@ -3,6 +3,7 @@
 
 pytest_plugins = [
     "tests.plugins.markers",
+    "tests.plugins.offline",
     "tests.plugins.pg",
     "tests.plugins.kube",
     "tests.plugins.store",
