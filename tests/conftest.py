@@ -8,4 +8,5 @@ pytest_plugins = [
     "tests.plugins.kube",
     "tests.plugins.store",
     "tests.plugins.proxy",
+    "tests.plugins.engine",
 ]

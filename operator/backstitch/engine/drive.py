@@ -11,7 +11,7 @@ from backstitch.core.policy import parse_duration
 from backstitch.engine.context import Interrupted, Run
 from backstitch.engine.ledger import update_migration
 from backstitch.engine.phases import apply_phase, verify
-from backstitch.engine.prepare import prepare
+from backstitch.engine.prepare import prepare, sweep
 from backstitch.engine.rollback import roll_back, stop_capture
 from backstitch.model.record import Record, RollbackRecord
 from backstitch.model.states import RESTING, TRANSITIONS, Event, State
@@ -86,6 +86,7 @@ async def _verify(run: Run) -> None:
     await verify(run, run.entry.spec.checks or [], None)
     await run.heed_deadline()
     await stop_capture(run)
+    await sweep(run)
     rollback = run.entry.spec.rollback
     window = parse_duration((rollback.revert_window if rollback else None) or DEFAULT_REVERT_WINDOW)
     await move(

@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-from backstitch.core.errors import BackupFailed
-from backstitch.engine.backup import find_backup, prove_backup, take_backup
+from backstitch.core.errors import BackupFailed, StorageError
+from backstitch.engine.backup import BackupPorts, secure_backup
 from backstitch.engine.baseline import take_baselines
 from backstitch.engine.catalog import read_catalog
 from backstitch.engine.context import Run
 from backstitch.engine.fingerprint import fingerprint
 from backstitch.engine.proof import take_start
+from backstitch.engine.retention import sweep_backups
 from backstitch.model.backup import BackupRequest, TableDigest
 from backstitch.model.record import BackupRecord
+
+log = logging.getLogger("backstitch.engine")
 
 
 async def prepare(run: Run) -> tuple[dict[str, Any], BackupRecord]:
@@ -47,10 +51,8 @@ async def _back_up(run: Run) -> tuple[BackupRecord, dict[str, TableDigest] | Non
         schema_version=await schema_version(run),
         fingerprint=fingerprint(await read_catalog(run.session)).total,
     )
-    manifest = await find_backup(world.store, request)
-    if manifest is None:
-        manifest = await take_backup(world.database, world.archiver, world.store, world.clock, request)
-    await prove_backup(world.database, world.archiver, world.store, manifest)
+    ports = BackupPorts(world.database, world.archiver, world.store, world.clock)
+    manifest, _ = await secure_backup(request, ports)
     return (
         BackupRecord(
             place=f"{world.store.url.rstrip('/')}/{request.folder}manifest.json",
@@ -63,6 +65,23 @@ async def _back_up(run: Run) -> tuple[BackupRecord, dict[str, TableDigest] | Non
         ),
         dict(manifest.tables),
     )
+
+
+async def sweep(run: Run) -> None:
+    """Delete backups beyond the number the target keeps; those that an open revert window needs stay."""
+    if run.world.store is None or not run.rules.backup:
+        return
+    rows = await run.session.rows(
+        "SELECT id, digest, name FROM backstitch.migrations WHERE namespace = %s AND backup IS NOT NULL "
+        "AND (state = 'NeedsHelp' OR (purged_at IS NULL AND revert_until > clock_timestamp()))",
+        (run.entry.namespace,),
+    )
+    needed = [f"{run.entry.namespace}/{r['name']}/{r['id']}-{r['digest'][:12]}/" for r in rows]
+    try:
+        await sweep_backups(run.world.store, run.entry.namespace, keep=run.job.backup_keep, protect=needed)
+    except StorageError as error:
+        # the migration is done; too many backups harm nobody, and the next one sweeps again
+        log.warning("old backups were not swept", extra={"reason": error.reason, "error": error.message})
 
 
 async def schema_version(run: Run) -> str | None:

@@ -20,6 +20,7 @@ from backstitch.engine.fingerprint import compare
 from backstitch.engine.ledger import UnitRow, lock_unit, note_write, update_unit
 from backstitch.model.catalog import Catalog
 from backstitch.model.script import split
+from backstitch.model.sql import DEFAULT_SCHEMA
 from backstitch.model.units import SqlUnit
 
 ROUNDS = 6  # each round watches the tables that the one before was found to write
@@ -56,19 +57,10 @@ async def run_sql(run: Run, row: UnitRow, unit: SqlUnit) -> None:
 
 
 async def _named_tables(run: Run, unit: SqlUnit) -> list[str]:
-    """Give the tables that the text says it writes, resolved by the search_path."""
-    names = sorted({name for text in unit.statements for s in split(text) for name in s.writes})
-    if not names:
-        return []
-    rows = await run.session.rows(
-        "SELECT n.nspname || '.' || c.relname AS rel FROM unnest(%s::text[]) AS w(name) CROSS JOIN LATERAL "
-        "(SELECT CASE WHEN strpos(w.name, '.') > 0 THEN w.name END AS full) f "
-        "JOIN pg_namespace n ON true JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p') "
-        "AND CASE WHEN f.full IS NOT NULL THEN n.nspname || '.' || c.relname = f.full "
-        "ELSE c.relname = w.name AND n.nspname = ANY(%s) END",
-        (names, run.entry.spec.search_path or ["public"]),
-    )
-    return sorted({r["rel"] for r in rows})
+    """Give the tables that the text says it writes; what it does not say is found by doing."""
+    schema = (run.entry.spec.search_path or [DEFAULT_SCHEMA])[0]
+    names = sorted({str(name) for text in unit.statements for s in split(text, schema) for name in s.writes})
+    return [t.rel for t in await look_at_tables(run.session, names)]
 
 
 async def _with_ancestors(session: Session, oids: list[int]) -> list[int]:
@@ -90,6 +82,16 @@ async def _written(session: Session) -> dict[int, int]:
     return {r["oid"]: r["n"] for r in rows}
 
 
+async def _files(session: Session) -> dict[int, int]:
+    """Give each table's file: TRUNCATE counts no rows, but it changes the file, as a rewrite does."""
+    rows = await session.rows(
+        "SELECT c.oid::bigint AS oid, c.relfilenode::bigint AS file FROM pg_class c JOIN pg_namespace n "
+        "ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname NOT LIKE 'pg\\_%' "
+        "AND n.nspname NOT IN ('information_schema', 'backstitch')"
+    )
+    return {r["oid"]: r["file"] for r in rows}
+
+
 async def _once(run: Run, row: UnitRow, unit: SqlUnit) -> None:
     session = run.session
     async with run.transaction(actor="" if unit.down is not None else f"{run.id}/{row.step}/{row.unit}"):
@@ -97,30 +99,35 @@ async def _once(run: Run, row: UnitRow, unit: SqlUnit) -> None:
             return
         before = await read_catalog(session) if unit.down is None else None
         earlier = await _written(session)
+        files = await _files(session) if unit.down is None else {}
         for statement in unit.statements:
             await session.execute(statement)
         rows = sum(n - earlier.get(oid, 0) for oid, n in (await _written(session)).items())
         back: dict[str, object] = {}
         if before is not None:
-            back = await _way_back(session, before, earlier)
+            await _see_that_all_is_watched(session, earlier, files)
+            back = await _way_back(session, before)
         await update_unit(session, run.id, row.step, row.unit, state="done", rows=rows, reverse=back)
         await note_write(session, run.id)
     await run.publish_step(row.step, rows_done=rows)
 
 
-async def _way_back(session: Session, before: Catalog, earlier: dict[int, int]) -> dict[str, object]:
-    """Give the reverse of what this transaction did, tried; raises _MoreTables or StepFailed."""
-    await session.execute("SET CONSTRAINTS ALL IMMEDIATE")  # else ALTER TABLE meets pending trigger events
-    after = await read_catalog(session)
-    known = {o.id.oid for o in before.objects if o.id.classid == "pg_class"}
+async def _see_that_all_is_watched(session: Session, earlier: dict[int, int], files: dict[int, int]) -> None:
+    """Raise _MoreTables when a table that was there before was written or truncated without row images."""
+    await session.execute("SET CONSTRAINTS ALL IMMEDIATE")  # deferred cascades write now; ALTER TABLE needs it too
+    written = await _written(session)
+    now = await _files(session)
+    touched = {oid for oid, n in written.items() if n > earlier.get(oid, 0)}
+    touched |= {oid for oid, file in files.items() if now.get(oid, file) != file}
     watched = {t.oid for t in await captured_tables(session)}
-    unwatched = [
-        oid
-        for oid, n in (await _written(session)).items()
-        if n > earlier.get(oid, 0) and oid in known and oid not in watched
-    ]
+    unwatched = sorted(oid for oid in touched if oid in files and oid not in watched)
     if unwatched:
         raise _MoreTables(unwatched)
+
+
+async def _way_back(session: Session, before: Catalog) -> dict[str, object]:
+    """Give the reverse of what this transaction did to the schema, tried. Raises StepFailed."""
+    after = await read_catalog(session)
     if before == after:
         return {"statements": [], "tables": [], "columns": []}
     computed = reverse(before, after)
