@@ -14,12 +14,11 @@ from typing import Any, Literal, NamedTuple
 
 from backstitch.model.base import Frozen
 
-ExceptionName = Literal["columnOrder", "enumValueAdded", "sequencePosition"]
+ExceptionName = Literal["columnOrder", "enumValueAdded"]
 """What may differ after a rollback and is still no failure: the closed list.
 
 columnOrder: a column was dropped and added again, so it is the last one now.
 enumValueAdded: PostgreSQL cannot take a value out of an enum; nothing uses it.
-sequencePosition: numbers a sequence gave out are not given back (never lowered).
 """
 
 
@@ -122,6 +121,7 @@ class Comparison(Frozen):
     verdict: Literal["Identical", "IdenticalExcept", "Different"]
     exceptions: tuple[ExceptionName, ...] = ()
     differences: tuple[str, ...] = ()  # for people: object, field, both values; those behind exceptions too
+    notes: tuple[str, ...] = ()  # what moved on and never goes back: positions of sequences
 
 
 class Reverse(Frozen):

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which object of the one catalog is which of the other? Nodes: what was, what is, and what it is called now.
+
+Objects are the same when the server gave them the same number; those left over are the same when they have the same
+name in the same place (dropped and made again). Names move while statements are built: a node knows its present one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from backstitch.model.catalog import Catalog, CatalogObject, ObjectId
+from backstitch.model.sql import quote_ident
+
+RELATIONS = ("table", "view", "materializedView", "foreignTable")
+ROUTINES = ("function", "procedure", "aggregate")
+TOP = ("schema", "extension", "publication", "defaultPrivileges", "other")
+# Consequences of something else, or of the order in which things were made; never acted on.
+_IGNORED = {"position", "columns", "local", "inherited", "order", "indexParent"}
+_MATCHING_ORDER = ("schema", *RELATIONS, "sequence", "type", "domain", *ROUTINES, "column")
+
+
+@dataclass(eq=False)
+class Node:
+    """One object: `before` and `after` are None where it was not there. `name` and `home` are its present place."""
+
+    kind: str
+    before: CatalogObject | None
+    after: CatalogObject | None
+    name: str = ""
+    home: Node | None = None  # schema of a relation, table of a column …
+    schema: str = ""  # only when `home` is not known (a schema that is not the user's)
+    changed: set[str] = field(default_factory=set)
+    retype: bool = False  # a column whose type must be set again
+    late: bool = False  # dropped only after columns have left it
+
+    @property
+    def any(self) -> CatalogObject:
+        """Give what is known of it, rather what it is now."""
+        found = self.after or self.before
+        assert found is not None
+        return found
+
+    @property
+    def was(self) -> dict[str, Any]:
+        """Give the fields it had before; {} when it was not there."""
+        return dict(self.before.fields) if self.before else {}
+
+    @property
+    def now(self) -> dict[str, Any]:
+        """Give the fields it has now; {} when it is not there."""
+        return dict(self.after.fields) if self.after else {}
+
+    @property
+    def same(self) -> bool:
+        """Tell whether it is one and the same object, not one dropped and made again."""
+        return self.before is not None and self.after is not None and self.before.id == self.after.id
+
+    @property
+    def sql(self) -> str:
+        """Give its present name for SQL text: qualified for what lives in a schema, else plain."""
+        own = quote_ident(self.name)
+        if self.kind in TOP or self.kind in ("column", "trigger", "rule", "policy", "constraint"):
+            return own
+        return f"{quote_ident(self.schema_name)}.{own}"
+
+    @property
+    def schema_name(self) -> str:
+        """Give the name of the schema it is in now."""
+        at = None if self.kind == "statistics" else self.home  # statistics need not be in their table's schema
+        while at is not None and at.kind != "schema":
+            if at.home is None:
+                return at.schema
+            at = at.home
+        return at.name if at else self.schema
+
+    @property
+    def table(self) -> Node:
+        """Give the table, view or domain a column, constraint, trigger … is on."""
+        at = self.home
+        while at is not None and at.kind in ("column", "index"):
+            at = at.home
+        assert at is not None, self.any.key
+        return at
+
+    def __repr__(self) -> str:
+        return f"<{self.any.key}>"
+
+
+@dataclass
+class Graph:
+    """All nodes, and by the server's number in each catalog."""
+
+    before: Catalog
+    after: Catalog
+    nodes: list[Node] = field(default_factory=list)
+    of_before: dict[ObjectId, Node] = field(default_factory=dict)
+    of_after: dict[ObjectId, Node] = field(default_factory=dict)
+    needs_before: dict[Node, set[Node]] = field(default_factory=lambda: defaultdict(set))
+    needs_after: dict[Node, set[Node]] = field(default_factory=lambda: defaultdict(set))
+
+    def children_after(self, node: Node) -> Iterator[Node]:
+        """Give the nodes that are on this table, view or column now."""
+        return (n for n in self.nodes if n.after is not None and n.home is node)
+
+    def split(self, node: Node) -> Node:
+        """Make two of a node that must be dropped and made again; gives the one to drop."""
+        ghost = Node(node.kind, None, node.after, node.name, node.home, node.schema, late=node.late)
+        assert node.after is not None
+        assert node.before is not None
+        self.of_after[node.after.id] = ghost
+        self.nodes.append(ghost)
+        node.after = None
+        return ghost
+
+    def rewire(self) -> None:
+        """Compute who needs whom again, after splits."""
+        self.needs_before.clear()
+        self.needs_after.clear()
+        for catalog, index, needs in (
+            (self.before, self.of_before, self.needs_before),
+            (self.after, self.of_after, self.needs_after),
+        ):
+            for one, other in catalog.dependencies:
+                if one in index and other in index and index[one] is not index[other]:
+                    needs[index[one]].add(index[other])
+            for thing in catalog.objects:
+                if thing.parent is not None and thing.parent in index:
+                    needs[index[thing.id]].add(index[thing.parent])
+            _drop_false_needs(needs)
+
+
+def _drop_false_needs(needs: dict[Node, set[Node]]) -> None:
+    """A table does not need its parent table here, nor a sequence its column: links of their own stand for that."""
+    for node, others in needs.items():
+        if node.kind in ("table", "foreignTable"):
+            others.difference_update({o for o in others if o.kind in ("table", "foreignTable")})
+
+
+def local_name(thing: CatalogObject) -> str:
+    """Give the name of an object within its home."""
+    return thing.key.name if thing.key.kind in ROUTINES else thing.key.sub or thing.key.name
+
+
+def build(before: Catalog, after: Catalog) -> Graph:
+    """Pair the objects of two catalogs."""
+    graph = Graph(before, after)
+    after_ids = after.by_id
+    for thing in before.objects:
+        twin = after_ids.get(thing.id)
+        if twin is not None and twin.key.kind != thing.key.kind:
+            twin = None  # such as an index that became a constraint's
+        node = Node(thing.key.kind, thing, twin)
+        graph.nodes.append(node)
+        graph.of_before[thing.id] = node
+        if twin is not None:
+            graph.of_after[twin.id] = node
+    for thing in after.objects:
+        if thing.id not in graph.of_after:
+            node = Node(thing.key.kind, None, thing)
+            graph.nodes.append(node)
+            graph.of_after[thing.id] = node
+    _match_by_name(graph)
+    for node in graph.nodes:
+        thing = node.any
+        index = graph.of_after if node.after else graph.of_before
+        node.name, node.schema = local_name(thing), thing.key.schema
+        if thing.parent is not None:
+            node.home = index.get(thing.parent)
+        elif thing.key.schema:
+            node.home = next((n for n in index.values() if n.kind == "schema" and _called(n, thing.key.schema)), None)
+        node.changed = _changes(node)
+    graph.rewire()
+    return graph
+
+
+def _called(node: Node, name: str) -> bool:
+    return local_name(node.any) == name
+
+
+def _match_by_name(graph: Graph) -> None:
+    """Pair what was dropped and made again, from the outside in, so that places are known."""
+    kinds = {n.kind for n in graph.nodes}
+    for kind in [*(k for k in _MATCHING_ORDER if k in kinds), *sorted(kinds - set(_MATCHING_ORDER))]:
+        gone: dict[tuple[object, ...], Node] = {}
+        for node in graph.nodes:
+            if node.kind == kind and node.after is None and node.before is not None:
+                gone[_place(node.before, graph.of_before)] = node
+        if not gone:
+            continue
+        for node in [n for n in graph.nodes if n.kind == kind and n.before is None]:
+            assert node.after is not None
+            old = gone.pop(_place(node.after, graph.of_after), None)
+            if old is not None:
+                old.after = node.after
+                graph.of_after[node.after.id] = old
+                graph.nodes.remove(node)
+
+
+def _place(thing: CatalogObject, index: dict[ObjectId, Node]) -> tuple[object, ...]:
+    parent = index.get(thing.parent) if thing.parent else None
+    if thing.key.kind in ("default", "inheritance"):
+        other = thing.soft.get("parent")
+        return (id(parent), id(index.get(ObjectId("pg_class", int(other)))) if other else "")
+    sub = thing.key.sub if thing.key.kind in ROUTINES else ""
+    return (id(parent) if parent else thing.key.schema, local_name(thing), sub)
+
+
+def _changes(node: Node) -> set[str]:
+    if node.before is None or node.after is None:
+        return set()
+    was, now, found = node.before, node.after, set()
+    for name in was.fields.keys() | now.fields.keys():
+        if name in _IGNORED or was.fields.get(name) == now.fields.get(name):
+            continue
+        if node.same and name in was.raw and name in now.raw and was.raw[name] == now.raw[name]:
+            continue  # only names inside its text have changed
+        found.add(name)
+    return found
