@@ -17,7 +17,7 @@ from backstitch.model.base import Frozen
 from backstitch.model.facts import Facts
 from backstitch.model.operations import StepContext
 from backstitch.model.spec import MigrationSpec
-from backstitch.model.sql import parse_name
+from backstitch.model.sql import QualifiedName, parse_name
 from backstitch.model.step import Step
 from backstitch.model.units import BatchUnit, ConcurrentUnit, DdlUnit, RowsUnit, SqlUnit, Unit
 
@@ -106,7 +106,8 @@ def make_plan(
     current = facts if not spec.reset else facts.model_copy(update={"tables": {}, "other_names": ()})
     for ordinal, (phase, step) in enumerate(spec.steps()):
         context = StepContext(facts=current, step=step.name, token=token, ordinal=ordinal, sources=sources)
-        planned, reasons = _plan_step(phase, step, context, rules)
+        created = frozenset(t.qualified for name, t in current.tables.items() if name not in facts.tables)
+        planned, reasons = _plan_step(phase, step, context, rules, created)
         steps.append(planned)
         refusals += [f"Step {step.name}: {reason}" for reason in reasons]
         if not reasons:
@@ -119,7 +120,9 @@ def make_plan(
     )
 
 
-def _plan_step(phase: str, step: Step, context: StepContext, rules: Rules) -> tuple[PlannedStep, tuple[str, ...]]:
+def _plan_step(
+    phase: str, step: Step, context: StepContext, rules: Rules, created: frozenset[QualifiedName]
+) -> tuple[PlannedStep, tuple[str, ...]]:
     operation = step.operation
     planned = PlannedStep(name=step.name, phase=phase, operation=operation.kind, certain=_certain(step, context.facts))
     try:
@@ -132,7 +135,10 @@ def _plan_step(phase: str, step: Step, context: StepContext, rules: Rules) -> tu
     except ValueError as error:  # a name that cannot be one
         return planned, (str(error),)
     hazards = tuple(
-        h for u in units if isinstance(u, SqlUnit) for h in find_script_hazards("\n".join(u.statements), context.facts)
+        h
+        for u in units
+        if isinstance(u, SqlUnit)
+        for h in find_script_hazards(";\n".join(u.statements), context.facts, created)
     )
     blocking = tuple(
         f"{h.message} ({h.id})" for h in hazards if rules.hazards_block and rules.environment in h.blocks_in
