@@ -127,13 +127,17 @@ async def read_facts(
     """Give the tables and views of the database as facts, ours left out.
 
     `schemas` keeps only these schemas, `tables` only these tables (names in `other_names` stay complete, so that
-    a taken name is seen). Definitions are as the session's search_path shows them. Row numbers are the server's
-    estimates (-1 before the first ANALYZE is given as 0); bytes are heap and TOAST, without indexes.
-    Raises DatabaseError.
+    a taken name is seen). Definitions name everything with its schema, so that they mean the same under any
+    search_path. Row numbers are the server's estimates (-1 before the first ANALYZE is given as 0); bytes are heap and
+    TOAST, without indexes. Raises DatabaseError.
     """
     names = [str(t) for t in tables] if tables is not None else None
     spaces = list(schemas) if schemas is not None else None
-    found = await session.rows(_FACTS, [list(OWN_SCHEMAS), spaces, spaces, names, names, _OURS, _OURS, _OURS])
+    async with session.transaction():
+        before = await session.rows("SELECT current_setting('search_path') AS path")
+        await session.rows("SELECT set_config('search_path', '', true)")
+        found = await session.rows(_FACTS, [list(OWN_SCHEMAS), spaces, spaces, names, names, _OURS, _OURS, _OURS])
+        await session.rows("SELECT set_config('search_path', %s, true)", [before[0]["path"]])
     return _facts(found[0], session.server_version)
 
 

@@ -98,7 +98,15 @@ class DropColumn(Operation):
         facts = without_constraints(context.facts, self.table, [*gone, *([named.name] if named else [])])
         table = facts.tables[str(table.qualified)]
         kept = tuple(c for c in table.columns if c.name != self.column)
-        return facts.with_table(table.model_copy(update={"columns": kept}))
+        parked = {self.column: context.reserved()}
+        indexes = tuple(
+            i.model_copy(update={"columns": tuple(parked.get(c, c) for c in i.columns)}) for i in table.indexes
+        )
+        constraints = tuple(
+            k.model_copy(update={"columns": tuple(parked.get(c, c) for c in k.columns)}) for k in table.constraints
+        )
+        changed = {"columns": kept, "indexes": indexes, "constraints": constraints}
+        return facts.with_table(table.model_copy(update=changed))
 
     def done_when(self, facts: Facts) -> bool:
         table = facts.table(self.table)
