@@ -67,7 +67,8 @@ def guarded_setting(name: str) -> bool:
     return lowered in _GUARDED or lowered.startswith("backstitch.")
 
 
-def _transaction_control(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
+def transaction_control(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
+    """Refuse what would end or nest the step's own transaction."""
     if statement.kind != "transaction":
         return None
     if statement.tag in ("PREPARE", "COMMIT PREPARED", "ROLLBACK PREPARED"):
@@ -75,7 +76,8 @@ def _transaction_control(statement: Statement, _: frozenset[QualifiedName]) -> s
     return "the step already is one transaction, together with its ledger row. Remove BEGIN, COMMIT and the like."
 
 
-def _settings(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
+def changes_setting(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
+    """Refuse SET of what the operator relies on, and SET that outlives the step."""
     node = statement.node
     if node.kind == "VariableSetStmt":
         name = node.text("name")
@@ -96,7 +98,8 @@ def _settings(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
     return None
 
 
-def _session_state(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
+def depends_on_session(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
+    """Refuse what another session, after a restart, would not have."""
     advice = _SESSION_ONLY.get(statement.tag)
     return (
         f"{statement.tag} depends on the session, which may be another one after a restart. {advice}"
@@ -105,7 +108,8 @@ def _session_state(statement: Statement, _: frozenset[QualifiedName]) -> str | N
     )
 
 
-def _outside_this_database(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
+def leaves_this_database(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
+    """Refuse what acts on the server, on files or on programs."""
     if statement.kind == "server":
         return (
             f"{statement.tag} acts on the whole server, so neither the backup nor the way back of this migration "
@@ -118,15 +122,21 @@ def _outside_this_database(statement: Statement, _: frozenset[QualifiedName]) ->
     return None
 
 
-def _maintenance(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
-    if statement.kind != "maintenance" or (statement.in_transaction and statement.tag != "CLUSTER"):
-        return None
-    if statement.tag == "REINDEX":
+def reindexes_concurrently(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
+    """Refuse REINDEX in the forms that cannot run in a transaction."""
+    if statement.tag == "REINDEX" and not statement.in_transaction:
         return "REINDEX CONCURRENTLY leaves the schema as it is. Run it outside of migrations, or use createIndex."
-    return f"{statement.tag} leaves the schema as it is and cannot be undone. Run it outside of migrations."
+    return None
 
 
-def _detach_concurrently(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
+def _maintenance(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
+    if statement.tag in ("VACUUM", "CLUSTER"):
+        return f"{statement.tag} leaves the schema as it is and cannot be undone. Run it outside of migrations."
+    return None
+
+
+def detaches_concurrently(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
+    """Refuse the one statement that, once interrupted, can only go forward."""
     if statement.tag == "ALTER TABLE" and not statement.in_transaction:
         return "DETACH PARTITION CONCURRENTLY, once interrupted, cannot go back. Write DETACH PARTITION."
     return None
@@ -169,7 +179,8 @@ def _disables_triggers(statement: Statement, _: frozenset[QualifiedName]) -> str
     return None
 
 
-def _temporary(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
+def leaves_temporary_table(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
+    """Refuse temporary tables that outlive the step."""
     for node in statement.node.find("CreateStmt", "IntoClause"):
         relation = node.node("relation") or node.node("rel")
         if (
@@ -181,7 +192,8 @@ def _temporary(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
     return None
 
 
-def _our_objects(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
+def touches_our_objects(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
+    """Refuse names in the operator's schemas, and names with its prefix."""
     for name in _names(statement.node):
         if name in OWN_SCHEMAS:
             return (
@@ -219,15 +231,16 @@ def _names(node: Node) -> Iterator[str]:
 
 
 _RULES: tuple[Rule, ...] = (
-    _transaction_control,
-    _settings,
-    _session_state,
-    _outside_this_database,
+    transaction_control,
+    changes_setting,
+    depends_on_session,
+    leaves_this_database,
+    reindexes_concurrently,
     _maintenance,
-    _detach_concurrently,
-    _our_objects,
+    detaches_concurrently,
+    touches_our_objects,
     _cascade,
     _destroys_rows,
     _disables_triggers,
-    _temporary,
+    leaves_temporary_table,
 )

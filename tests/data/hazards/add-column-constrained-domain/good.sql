@@ -1,0 +1,2 @@
+CREATE DOMAIN weight AS integer;
+ALTER TABLE orders ADD COLUMN weight weight;

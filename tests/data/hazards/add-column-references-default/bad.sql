@@ -1,0 +1,1 @@
+ALTER TABLE orders ADD COLUMN country_id bigint DEFAULT 1 REFERENCES countries (id);

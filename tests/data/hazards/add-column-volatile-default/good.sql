@@ -1,0 +1,1 @@
+ALTER TABLE orders ADD COLUMN seen_at timestamptz DEFAULT now();

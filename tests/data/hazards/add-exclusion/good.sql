@@ -1,0 +1,1 @@
+ALTER TABLE orders ADD CONSTRAINT span_ok CHECK (NOT isempty(span)) NOT VALID;

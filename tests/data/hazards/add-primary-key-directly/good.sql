@@ -1,0 +1,1 @@
+ALTER TABLE customers ADD CONSTRAINT customers_key PRIMARY KEY USING INDEX customers_id;

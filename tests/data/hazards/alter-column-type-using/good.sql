@@ -1,0 +1,1 @@
+ALTER TABLE orders ADD COLUMN note_json jsonb;

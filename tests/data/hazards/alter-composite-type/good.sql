@@ -1,0 +1,1 @@
+CREATE TYPE address_with_street AS (street text, city text);

@@ -1,0 +1,1 @@
+ALTER DOMAIN weight ADD CONSTRAINT weight_positive CHECK (VALUE > 0);

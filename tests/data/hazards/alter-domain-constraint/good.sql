@@ -1,0 +1,1 @@
+ALTER DOMAIN weight DROP CONSTRAINT weight_positive;

@@ -1,0 +1,1 @@
+UPDATE orders SET status = 'a', note = 'b' WHERE id = 7;

@@ -1,0 +1,1 @@
+CREATE FUNCTION watch() RETURNS integer LANGUAGE sql AS 'SELECT 1';

@@ -1,0 +1,1 @@
+CREATE TABLE old_orders AS SELECT id, total FROM orders;

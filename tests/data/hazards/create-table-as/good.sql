@@ -1,0 +1,1 @@
+CREATE TABLE old_orders (LIKE orders INCLUDING ALL);

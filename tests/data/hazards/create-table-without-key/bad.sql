@@ -1,0 +1,1 @@
+CREATE TABLE visits (page text, at timestamptz);

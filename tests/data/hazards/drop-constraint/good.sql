@@ -1,0 +1,1 @@
+ALTER TABLE orders RENAME CONSTRAINT orders_note_present TO note_present;

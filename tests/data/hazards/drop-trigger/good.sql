@@ -1,0 +1,1 @@
+COMMENT ON TRIGGER touch ON orders IS 'keeps changed_at right';

@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY orders_open ON orders (status) WHERE status <> 'done';

@@ -1,0 +1,1 @@
+UPDATE countries SET name = 'calm' WHERE id = 1;

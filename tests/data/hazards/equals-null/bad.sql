@@ -1,0 +1,1 @@
+UPDATE countries SET name = '' WHERE name = NULL;

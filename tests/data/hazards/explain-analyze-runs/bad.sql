@@ -1,0 +1,1 @@
+EXPLAIN ANALYZE UPDATE countries SET name = 'x' WHERE id = 1;

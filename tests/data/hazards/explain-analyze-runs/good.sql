@@ -1,0 +1,1 @@
+EXPLAIN UPDATE countries SET name = 'x' WHERE id = 1;

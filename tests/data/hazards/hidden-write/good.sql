@@ -1,0 +1,1 @@
+DELETE FROM countries WHERE id = 1;

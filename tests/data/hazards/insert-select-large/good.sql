@@ -1,0 +1,1 @@
+INSERT INTO archive_orders (id, total) SELECT id, 0 FROM countries;

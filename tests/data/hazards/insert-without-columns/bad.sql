@@ -1,0 +1,1 @@
+INSERT INTO countries VALUES (1, 'Chile');

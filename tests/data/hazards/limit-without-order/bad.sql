@@ -1,0 +1,1 @@
+DELETE FROM countries WHERE id IN (SELECT id FROM countries WHERE name = '' LIMIT 10);

@@ -1,0 +1,1 @@
+ALTER TABLE orders ADD COLUMN the_number_of_the_invoice_that_was_sent_to_the_customer_by_ordinary_mail text;

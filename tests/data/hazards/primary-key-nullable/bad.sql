@@ -1,0 +1,1 @@
+ALTER TABLE orders ADD CONSTRAINT orders_key PRIMARY KEY USING INDEX orders_code;

@@ -1,0 +1,1 @@
+CREATE VIEW pending_orders AS SELECT id, total FROM orders WHERE status = 'open';

@@ -1,0 +1,1 @@
+SELECT setval('order_numbers', 1000);

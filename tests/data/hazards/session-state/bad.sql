@@ -1,0 +1,1 @@
+PREPARE one AS SELECT 1;

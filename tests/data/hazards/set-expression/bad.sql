@@ -1,0 +1,1 @@
+ALTER TABLE orders ALTER COLUMN gross SET EXPRESSION AS (total * 1.3);

@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY crowded_more ON crowded (b);

@@ -1,0 +1,1 @@
+UPDATE countries SET name = 'Türkiye' WHERE name = 'Turkey';

@@ -1,0 +1,1 @@
+CREATE UNLOGGED TABLE basket (id bigint PRIMARY KEY);

@@ -1,0 +1,1 @@
+CREATE TABLE basket (id bigint PRIMARY KEY);
