@@ -82,7 +82,7 @@ def test_every_kind_is_read_and_written_back_the_same() -> None:
     ],
 )
 def test_what_says_nothing_or_two_things_is_refused(text: str, says: str) -> None:
-    with pytest.raises(ValidationError, match=".") as refused:
+    with pytest.raises(ValidationError) as refused:
         read(text)
     assert says in str(refused.value)
 

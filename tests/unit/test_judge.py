@@ -146,8 +146,9 @@ def test_row_count_limits() -> None:
 
 
 def test_nothing_wrong_passes() -> None:
-    assert judge_none(0, "rows").outcome == "passed"
-    assert judge_none(2, "rows of t are wrong").message == "2 rows of t are wrong."
+    assert judge_none(0, "Wrong rows").outcome == "passed"
+    assert judge_none(2, "Wrong rows").message == "Wrong rows: 2."
+    assert judge_none(2, "Wrong rows", "in t").message == "Wrong rows: 2 (in t)."
 
 
 def test_time_against_before_allows_for_noise() -> None:

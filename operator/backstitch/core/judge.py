@@ -136,9 +136,9 @@ def judge_count(limits: RowCount, rows: int) -> Verdict:
     return Verdict("passed" if right else "failed", str(rows), wanted, message)
 
 
-def judge_none(count: int, of: str) -> Verdict:
-    """Pass when nothing wrong was found; `of` says what the rows are, such as `rows of users have no email`."""
-    message = f"{count} {of}." if count else ""
+def judge_none(count: int, what: str, where: str = "") -> Verdict:
+    """Pass when nothing wrong was found; `what` is that, such as `NULLs in users`, `where` how it is spread."""
+    message = f"{what}: {count}{f' ({where})' if where else ''}." if count else ""
     return Verdict("failed" if count else "passed", str(count), "0", message)
 
 

@@ -43,7 +43,7 @@ async def run_no_nulls(session: Session, wanted: NoNulls) -> Verdict:
     rows = await session.rows(one_select(f"SELECT {counts} FROM {table.sql} WHERE {_where(wanted.where)}"))
     found = {c: int(rows[0][f"n{i}"]) for i, c in enumerate(wanted.columns)}
     where = ", ".join(f"{c}: {n}" for c, n in found.items() if n)
-    return judge_none(sum(found.values()), f"NULLs in {table.name} ({where})")
+    return judge_none(sum(found.values()), f"NULLs in {table.name}", where)
 
 
 def _duplicates_sql(source: str, width: int, *, nulls_are_equal: bool) -> str:
@@ -63,7 +63,7 @@ async def run_no_duplicates(session: Session, wanted: NoDuplicates) -> Verdict:
     sql = _duplicates_sql(f"SELECT {keys} FROM {table.sql}", len(wanted.columns), nulls_are_equal=False)
     return judge_none(
         await number(session, sql),
-        f"values of ({', '.join(wanted.columns)}) stand in more than one row of {table.name}",
+        f"Values of ({', '.join(wanted.columns)}) in more than one row of {table.name}",
     )
 
 
@@ -94,7 +94,7 @@ async def run_no_orphans(session: Session, wanted: NoOrphans) -> Verdict:
     sql = _orphans_sql(table.sql, wanted.columns, other.sql, theirs, full=False)
     return judge_none(
         await number(session, sql),
-        f"rows of {table.name} point with ({', '.join(wanted.columns)}) at nothing in {other.name}",
+        f"Rows of {table.name} whose ({', '.join(wanted.columns)}) points at nothing in {other.name}",
     )
 
 
@@ -129,7 +129,7 @@ async def run_foreign_keys_hold(session: Session, wanted: OfTable) -> Verdict:
         sql = _orphans_sql(mine.only_sql, key["columns"], other.only_sql, key["theirs"], full=key["full"])
         broken[f"{key['name']} of {mine.name}"] = await number(session, sql)
     where = ", ".join(f"{name}: {n}" for name, n in broken.items() if n)
-    return judge_none(sum(broken.values()), f"rows break a foreign key ({where})")
+    return judge_none(sum(broken.values()), "Rows that break a foreign key", where)
 
 
 _UNIQUE_INDEXES = """
@@ -163,9 +163,9 @@ async def run_unique_holds(session: Session, wanted: OfTable) -> Verdict:
     if not where:
         broken = [str(i["name"]) for i in indexes if not i["valid"]]
         return judge_none(
-            len(broken), f"unique indexes of {table.name} are invalid and hold nothing ({_names(broken)})"
+            len(broken), f"Unique indexes of {table.name} that are invalid and hold nothing", _names(broken)
         )
-    return judge_none(sum(wrong.values()), f"values stand in more than one row of {table.name} ({where})")
+    return judge_none(sum(wrong.values()), f"Values in more than one row of {table.name}", where)
 
 
 async def run_row_count(session: Session, wanted: RowCount) -> Verdict:
@@ -181,7 +181,7 @@ async def run_columns_equal(session: Session, wanted: ColumnsEqual) -> Verdict:
         f"SELECT count(*) FROM {table.sql} WHERE {_where(wanted.where)} "
         f"AND ({wanted.left}\n) IS DISTINCT FROM ({wanted.right}\n)"
     )
-    return judge_none(await _count(session, sql), f"rows of {table.name} differ in the two")
+    return judge_none(await _count(session, sql), f"Rows of {table.name} in which the two differ")
 
 
 async def run_no_invalid_indexes(session: Session, wanted: NoInvalidIndexes) -> Verdict:
@@ -194,7 +194,7 @@ async def run_no_invalid_indexes(session: Session, wanted: NoInvalidIndexes) -> 
         "AND n.nspname <> ALL (%s) AND (%s::bigint IS NULL OR i.indrelid = %s::bigint::oid) ORDER BY 1",
         (list(OWN_SCHEMAS), oid, oid),
     )
-    return judge_none(len(rows), f"invalid indexes ({_names([r['name'] for r in rows])}); drop and build them again")
+    return judge_none(len(rows), "Invalid indexes, to be dropped and built again", _names([r["name"] for r in rows]))
 
 
 def _names(names: Sequence[str]) -> str:
