@@ -14,6 +14,7 @@ import shutil
 import ssl
 import subprocess
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ from dev.kubebinaries import find_kube_binaries
 from dev.processes import Process, ServerError, free_port
 
 _START_LIMIT_S = 90
+_CRD_LIMIT_S = 60
 
 ADMIN = "admin"
 USERS: Mapping[str, Sequence[str]] = {
@@ -73,10 +75,10 @@ class ApiServer:
             return self
         programs = find_kube_binaries()
         self.kubectl = programs / "kubectl"
-        self._folder = Path(tempfile.mkdtemp(prefix="backstitch-kube-"))
+        folder = self._folder_for_files()
         try:
-            etcd_url = self._start_etcd(programs, self._folder)
-            self._start_api_server(programs, self._folder, etcd_url)
+            etcd_url = self._start_etcd(programs, folder)
+            self._start_api_server(programs, folder, etcd_url)
         except BaseException:
             self.stop()
             raise
@@ -90,6 +92,7 @@ class ApiServer:
         self._processes = []
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
 
     def token(self, user: str) -> str:
         """The bearer token of one of `USERS`.
@@ -129,11 +132,47 @@ class ApiServer:
         Raises:
             ServerError: it failed; its error output is in the message.
         """
-        argv = [str(self.kubectl), "--kubeconfig", str(self.kubeconfig), *arguments]
+        # a discovery cache of our own: the user's may describe another server that once had this port
+        cache = f"--cache-dir={self._folder_for_files() / 'kubectl-cache'}"
+        argv = [str(self.kubectl), "--kubeconfig", str(self.kubeconfig), cache, *arguments]
         done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False, timeout=120)
         if done.returncode:
             raise ServerError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
+
+    def install_crds(self, folder: Path) -> None:
+        """Apply the CRDs of a folder and return when they are served, discoverable and explained.
+
+        "Established" comes earlier than discovery and OpenAPI, so a kubectl that asked at once would not know them.
+
+        Raises:
+            ServerError: the server refuses one, or they were not there within a minute.
+        """
+        files = sorted(folder.glob("*.yaml"))
+        self.run_kubectl("apply", "--server-side", "--force-conflicts", "-f", str(folder))
+        self.run_kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(folder))
+        crds = [each for file in files for each in yaml.safe_load_all(file.read_text()) if each]
+        deadline = time.monotonic() + _CRD_LIMIT_S
+        while missing := [crd["metadata"]["name"] for crd in crds if not self._is_explained(crd["spec"])]:
+            if time.monotonic() > deadline:
+                raise ServerError(f"the API server did not publish {', '.join(missing)} within {_CRD_LIMIT_S} s")
+            time.sleep(0.1)
+        # Asking anew, also for kubectl's cache: the one that `apply` filled doesn't know the new resources.
+        self.run_kubectl("api-resources", "-o", "name")
+
+    def _is_explained(self, spec: dict[str, Any]) -> bool:
+        path = f"apis/{spec['group']}/{spec['versions'][0]['name']}"
+        try:
+            discovered = self.run_kubectl("get", "--raw", f"/{path}")
+            documented = self.run_kubectl("get", "--raw", f"/openapi/v3/{path}")
+        except ServerError:
+            return False
+        return f'"name":"{spec["names"]["plural"]}"' in discovered and f'"{spec["names"]["kind"]}"' in documented
+
+    def _folder_for_files(self) -> Path:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="backstitch-kube-"))
+        return self._folder
 
     def __enter__(self) -> ApiServer:
         return self.start()

@@ -44,8 +44,7 @@ def api_server() -> Iterator[ApiServer]:
         pytest.exit(f"the API server is needed and could not be started: {error}", returncode=3)
     try:
         if any(_CRDS.glob("*.yaml")):
-            server.run_kubectl("apply", "--server-side", "--force-conflicts", "-f", str(_CRDS))
-            server.run_kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(_CRDS))
+            server.install_crds(_CRDS)
         yield server
     finally:
         server.stop()
