@@ -31,6 +31,7 @@ class Statement:
 
     text: str
     line: int  # of its first word, from 1
+    first_line: int  # of `text`, which may begin with comments
     tag: str  # as the manual heads it, such as ALTER TABLE
     kind: StatementKind
     in_transaction: bool  # False: PostgreSQL refuses it inside a transaction block
@@ -66,6 +67,7 @@ def split(text: str, default_schema: str = DEFAULT_SCHEMA) -> tuple[Statement, .
         while start < end and text[start] in _BETWEEN:
             start += 1
         piece = text[start:end].rstrip(_BETWEEN)
+        first_line, _ = place.at(start)
         line, column = place.at(skip_comments(text, start))
         node = one.node
         if node.kind == "CopyStmt" and node.flag("is_from") and not node.text("filename"):
@@ -81,6 +83,7 @@ def split(text: str, default_schema: str = DEFAULT_SCHEMA) -> tuple[Statement, .
             Statement(
                 text=piece,
                 line=line,
+                first_line=first_line,
                 tag=tag_of(node),
                 kind=kind_of(node),
                 in_transaction=runs_in_transaction(node),

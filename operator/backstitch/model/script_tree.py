@@ -22,7 +22,8 @@ MAX_OPERATORS = 10_000  # per statement; the parser overflows an 8 MiB stack at 
 JSON_DEPTH = 60_000
 
 _SQL_STRING = re.compile(r"'(?:[^']|'')*'|\$(\w*)\$.*?\$\1\$", re.DOTALL)
-_OPERATOR = re.compile(r"(?<![(,])\s*[-+*/|<>=~!@#%^&?:]+|\bjoin\b|\band\b|\bor\b|\bunion\b", re.IGNORECASE)
+_SIGN = re.compile(r"([(,]\s*)[-+]")
+_OPERATOR = re.compile(r"[-+*/|<>=~!@#%^&?:]+|\bjoin\b|\band\b|\bor\b|\bunion\b", re.IGNORECASE)
 _META = re.compile(r"\\[a-zA-Z!?.]*")
 _COPY_IN = re.compile(r"\bcopy\b[^;]*\bfrom\s+stdin\b[^;]*;", re.IGNORECASE)
 
@@ -124,7 +125,7 @@ def parse_tree(text: str) -> tuple[RawStatement, ...]:
     try:
         if result.error:
             error = result.error.contents
-            raise _syntax_error(text, encoded, error.message.decode(errors="replace"), error.cursorpos)
+            raise _syntax_error(text, error.message.decode(errors="replace"), error.cursorpos)
         tree = _load(ctypes.string_at(result.parse_tree))
     finally:
         lib.pg_query_free_parse_result(result)
@@ -191,9 +192,11 @@ def _check_depth(encoded: bytes, text: str) -> None:
     finally:
         lib.pg_query_free_split_result(result)
     for start, end in spans:
-        bare = _SQL_STRING.sub("''", encoded[start:end].decode(errors="replace"))
+        piece = encoded[start:end].decode(errors="replace")
+        bare = _SIGN.sub(r"\1", _SQL_STRING.sub("''", piece))
         if sum(1 for _ in _OPERATOR.finditer(bare)) > MAX_OPERATORS:
-            line, _ = position(text, len(encoded[:start].decode(errors="replace")))
+            first_word = len(encoded[:start].decode(errors="replace")) + len(piece) - len(piece.lstrip())
+            line, _ = position(text, first_word)
             raise ScriptError(
                 f"the statement chains more than {MAX_OPERATORS} operators or joins, too many to analyse. "
                 "Split it into several statements.",
@@ -217,9 +220,9 @@ def _load(tree: bytes) -> dict[str, object]:
     return loaded
 
 
-def _syntax_error(text: str, encoded: bytes, message: str, cursor: int) -> ScriptError:
+def _syntax_error(text: str, message: str, cursor: int) -> ScriptError:
     """Give the error for what the parser said, or the better one when this is psql's language and not SQL."""
-    offset = len(encoded[: max(cursor - 1, 0)].decode(errors="replace"))
+    offset = max(cursor - 1, 0)  # counted in characters, unlike every other position of the parser (measured)
     line, column = position(text, offset)
     meta = _META.match(text, offset)
     data = [m for m in _COPY_IN.finditer(text) if m.end() <= offset]
