@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from backstitch.core.errors import RollbackFailed
+from backstitch.core.errors import RollbackFailed, StatementFailed
 from backstitch.core.ports import Session
 from backstitch.engine.capture import Captured, look_at_tables
 from backstitch.engine.context import Run
@@ -52,7 +52,7 @@ async def put_rows_back(run: Run, step: int, unit: int, total: RowsBack) -> None
                 if stretch is None:
                     done = True
                     return
-                await _undo_stretch(run.session, run.id, step, unit, stretch, chunk)
+                await _undo_parents_first(run.session, run.id, step, unit, stretch, chunk)
                 await note_write(run.session, run.id)
             total.restored += chunk.restored
             total.kept += chunk.kept
@@ -63,10 +63,24 @@ async def put_rows_back(run: Run, step: int, unit: int, total: RowsBack) -> None
             return
 
 
-async def _next_stretch(session: Session, migration_id: int, step: int, unit: int) -> _Stretch | None:
+_POINTED_AT = (
+    " AND id <= (SELECT max(id) FROM backstitch.images WHERE migration_id = {0} AND step = {1} AND unit = {2} "
+    "AND NOT undone AND rel IN (SELECT pn.nspname || '.' || p.relname FROM pg_constraint k "
+    "JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace JOIN pg_class c ON c.oid = k.conrelid "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE k.contype = 'f' AND k.confrelid <> k.conrelid AND n.nspname || '.' || c.relname = {3})) "
+)
+
+
+async def _next_stretch(
+    session: Session, migration_id: int, step: int, unit: int, *, pointed_at_by: str | None = None
+) -> _Stretch | None:
+    only = " "
+    if pointed_at_by is not None:
+        only = _POINTED_AT.format(migration_id, step, unit, quote_literal(pointed_at_by).replace("%", "%%"))
     rows = await session.rows(
         "WITH newest AS (SELECT id, rel, op::text AS op FROM backstitch.images WHERE migration_id = %s AND step = %s "
-        "AND unit = %s AND NOT undone ORDER BY id DESC LIMIT %s), "
+        f"AND unit = %s AND NOT undone{only}ORDER BY id DESC LIMIT %s), "
         "first AS (SELECT rel, op FROM newest ORDER BY id DESC LIMIT 1), "
         "cut AS (SELECT max(n.id) AS id FROM newest n, first f WHERE (n.rel, n.op) IS DISTINCT FROM (f.rel, f.op)) "
         "SELECT f.rel, f.op, min(n.id) AS low, max(n.id) AS high, count(*) AS rows FROM newest n, first f, cut "
@@ -74,6 +88,27 @@ async def _next_stretch(session: Session, migration_id: int, step: int, unit: in
         (migration_id, step, unit, CHUNK),
     )
     return _Stretch(**rows[0]) if rows else None
+
+
+async def _undo_parents_first(
+    session: Session, migration_id: int, step: int, unit: int, stretch: _Stretch, back: RowsBack
+) -> None:
+    """Undo a stretch, or, where a foreign key refuses that, the newest stretch of a table it points at.
+
+    What cascades has younger images than the row that caused it, and must go back after it. Only the order between
+    tables changes by this; each table's own images stay in order.
+    """
+    try:
+        async with session.transaction():
+            await _undo_stretch(session, migration_id, step, unit, stretch, back)
+            await session.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    except StatementFailed as error:
+        parent = None
+        if error.sqlstate == "23503":
+            parent = await _next_stretch(session, migration_id, step, unit, pointed_at_by=stretch.rel)
+        if parent is None or parent.op == "I":
+            raise
+        await _undo_parents_first(session, migration_id, step, unit, parent, back)
 
 
 async def _undo_stretch(
@@ -91,7 +126,7 @@ async def _undo_stretch(
     silenced = await _silence_triggers(session, table)
     images = (
         f"SELECT * FROM backstitch.images WHERE migration_id = {migration_id} AND step = {step} AND unit = {unit} "
-        f"AND id BETWEEN {stretch.low} AND {stretch.high}"
+        f"AND id BETWEEN {stretch.low} AND {stretch.high} AND rel = {quote_literal(stretch.rel)} AND NOT undone"
     )
     match stretch.op:
         case "I":
@@ -106,8 +141,8 @@ async def _undo_stretch(
         await session.execute(f"ALTER TABLE {table.sql} ENABLE {word}TRIGGER {quote_ident(trigger)}")
     await session.execute(
         "UPDATE backstitch.images SET undone = true WHERE migration_id = %s AND step = %s AND unit = %s "
-        "AND id BETWEEN %s AND %s",
-        (migration_id, step, unit, stretch.low, stretch.high),
+        "AND id BETWEEN %s AND %s AND rel = %s",
+        (migration_id, step, unit, stretch.low, stretch.high, stretch.rel),
     )
 
 
