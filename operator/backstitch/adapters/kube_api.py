@@ -81,7 +81,10 @@ class KubeApi:
             if os.environ.get("KUBERNETES_SERVICE_HOST") and not os.environ.get("KUBECONFIG"):
                 config.load_incluster_config(client_configuration=settings)
             else:
-                await config.load_kube_config(client_configuration=settings)
+                # named, because the library keeps what KUBECONFIG was when it was imported
+                await config.load_kube_config(
+                    config_file=os.environ.get("KUBECONFIG") or "~/.kube/config", client_configuration=settings
+                )
         except (config.ConfigException, OSError) as error:
             raise ApiError(
                 f"No way to a Kubernetes API server: {error}. Run in a pod with a service account, or set KUBECONFIG.",

@@ -203,5 +203,6 @@ class Operator:
 
     async def _settle(self) -> None:
         """Stop both supervisors; safe to call twice."""
+        self.stop.set()  # kopf has a task that waits for it, and would wait 5 s for that task
         within = self._settings.grace_s / 2
         await asyncio.gather(self._migrations.stop(within), self._targets.stop(within))
