@@ -84,7 +84,7 @@ class Rule:
     safe: str
     find: Callable[[Look], Iterable[Found]] = field(compare=False)
     by_size: bool = False  # True: harmless on a small table
-    impossible: bool = False  # True: PostgreSQL or the operator refuses it anyway, so it blocks everywhere
+    impossible: bool = False  # True: PostgreSQL, or the sql step whatever the environment, refuses it
 
     @property
     def blocks_in(self) -> tuple[Environment, ...]:

@@ -76,6 +76,7 @@ RULES: tuple[Rule, ...] = (
         "the values are gone, and no rollback can bring them back; running applications that name the column fail",
         "dropColumn: it parks the column until the revert window has ended",
         _drop_column,
+        impossible=True,
     ),
     Rule(
         "alter-column-type",

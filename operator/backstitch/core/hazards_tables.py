@@ -92,6 +92,7 @@ RULES: tuple[Rule, ...] = (
         "the rows are gone, and no rollback can bring them back",
         "dropTable: it moves the table aside until the revert window has ended",
         lambda look: _drop("OBJECT_TABLE", look),
+        impossible=True,
     ),
     Rule(
         "drop-schema",
@@ -112,6 +113,7 @@ RULES: tuple[Rule, ...] = (
         "the rows are gone, also for transactions that began before",
         "deleteRows: it keeps the images of what it deletes",
         _truncate,
+        impossible=True,
     ),
     Rule(
         "cascade",
@@ -122,6 +124,7 @@ RULES: tuple[Rule, ...] = (
         "objects that nobody has named go along, columns of tables among them",
         "name each object in a statement of its own",
         _cascade,
+        impossible=True,
     ),
     Rule(
         "rename-table",
