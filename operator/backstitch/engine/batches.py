@@ -12,7 +12,7 @@ from typing import Any
 from backstitch.core.errors import StatementFailed, StepFailed
 from backstitch.engine.capture import Captured, install_capture, look_at_tables
 from backstitch.engine.context import Run
-from backstitch.engine.ledger import UnitRow, lock_unit, note_write, update_unit
+from backstitch.engine.ledger import UnitRow, lock_unit, update_unit
 from backstitch.model.sql import quote_ident, quote_literal
 from backstitch.model.units import BatchUnit
 
@@ -150,6 +150,5 @@ async def _one_batch(run: Run, row: UnitRow, unit: BatchUnit, table: Captured, s
             session, run.id, row.step, row.unit,
             cursor={**cursor, "last": upper}, rows=rows, state="done" if last_one else "planned",
         )  # fmt: skip
-        await note_write(session, run.id)
     await run.publish_step(row.step, rows_done=rows)
     return not last_one

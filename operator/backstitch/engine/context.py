@@ -56,12 +56,12 @@ class Run:
         if lock_timeout_ms is None:
             lock_timeout_ms = self.rules.lock_timeout_ms
         async with self.session.transaction():
-            await self.session.rows(
-                "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true), "
+            # One message: the limits are set only where the lease row still has our epoch, and that row is held.
+            await self.fence.check(
+                "set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true), "
                 "set_config('search_path', %s, true), set_config('backstitch.actor', %s, true)",
                 (str(lock_timeout_ms), str(statement_timeout_ms), self.search_path, actor),
             )
-            await self.fence.check()
             yield
 
     async def reread(self) -> Entry:

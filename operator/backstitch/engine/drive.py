@@ -52,7 +52,7 @@ async def _one_state(run: Run) -> None:
                 start=start,
                 backup=backup.to_plain(),
                 started_at="now",
-                deadline_in=deadline.total_seconds(),
+                deadline_at=deadline,
             )
             run.entry = await run.reread()
         case State.MIGRATING:
@@ -95,7 +95,7 @@ async def _verify(run: Run) -> None:
         reason="Succeeded",
         message=f"All {len(run.record.steps)} steps are done and {len(run.record.checks)} checks hold.",
         finished_at="now",
-        revert_in=window.total_seconds(),
+        revert_until=window,
     )
 
 
@@ -128,7 +128,6 @@ async def move(run: Run, event: Event, *, reason: str = "", message: str = "", *
     An event that the table does not list for this state is a fault of this program and raises.
     """
     state = TRANSITIONS[(run.record.state, event)]
-    deadline_in, revert_in = columns.pop("deadline_in", None), columns.pop("revert_in", None)
     changes: dict[str, Any] = {"state": state, "reason": reason, "message": message}
     if "phase" in columns:
         changes["phase"] = columns["phase"]
@@ -139,20 +138,12 @@ async def move(run: Run, event: Event, *, reason: str = "", message: str = "", *
         columns["handled"] = sorted({*run.record.handled_requests, *run.tokens()})
         changes["handled_requests"] = tuple(columns["handled"])
     async with run.transaction():
-        await update_migration(run.session, run.id, state=state.value, reason=reason, message=message, **columns)
-        for column, seconds in (("deadline_at", deadline_in), ("revert_until", revert_in)):
-            if seconds is not None:
-                await run.session.execute(
-                    f"UPDATE backstitch.migrations SET {column} = clock_timestamp() + make_interval(secs => %s) "
-                    "WHERE id = %s",
-                    (seconds, run.id),
-                )
-        times = await run.session.rows(
-            "SELECT started_at, finished_at, revert_until FROM backstitch.migrations WHERE id = %s", (run.id,)
+        times = await update_migration(
+            run.session, run.id, state=state.value, reason=reason, message=message, **columns
         )
     log.info(
         "state changed",
         extra={"migration": f"{run.entry.namespace}/{run.entry.name}", "attempt": run.entry.attempt,
                "state": state.value, "event": event.value, "reason": reason},
     )  # fmt: skip
-    await run.publish(**changes, **times[0])
+    await run.publish(**changes, **times)

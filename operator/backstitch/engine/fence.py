@@ -8,6 +8,8 @@ transactions have ended, and whoever comes with the older epoch afterwards finds
 
 from __future__ import annotations
 
+from typing import LiteralString
+
 from backstitch.core.errors import Fenced
 from backstitch.core.ports import Clock, Session
 
@@ -22,10 +24,13 @@ class Fence:
         self._session = session
         self.epoch = epoch
 
-    async def check(self) -> None:
-        """Hold off a takeover until this transaction ends. Call it first in every transaction. Raises Fenced."""
+    async def check(self, also: LiteralString = "1 AS ours", params: tuple[str, ...] = ()) -> None:
+        """Hold off a takeover until this transaction ends. Call it first in every transaction. Raises Fenced.
+
+        `also` is what the same message selects, evaluated only when the database is still ours.
+        """
         rows = await self._session.rows(
-            "SELECT 1 AS ours FROM backstitch.fence WHERE epoch = %s FOR KEY SHARE", (self.epoch,)
+            f"SELECT {also} FROM backstitch.fence WHERE epoch = %s FOR KEY SHARE", (*params, self.epoch)
         )
         if not rows:
             raise Fenced(

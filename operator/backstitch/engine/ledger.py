@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -133,16 +133,28 @@ async def insert_migration(
     return migration_id
 
 
-async def update_migration(session: Session, migration_id: int, **values: object) -> None:
-    """Set columns of the migration's row; dicts and lists become jsonb, `now` becomes the server's clock."""
-    sets, params = [], []
+async def update_migration(session: Session, migration_id: int, **values: object) -> Row:
+    """Set columns of the migration's row and give its times; dicts and lists become jsonb.
+
+    `"now"` is the server's clock, a timedelta that long from the server's now.
+    """
+    sets: list[str] = []
+    params: list[object] = []
     for column, value in values.items():
         if value == "now":
             sets.append(f"{column} = clock_timestamp()")
-            continue
-        sets.append(f"{column} = %s")
-        params.append(json.dumps(value) if isinstance(value, dict | list) else value)
-    await session.execute(f"UPDATE backstitch.migrations SET {', '.join(sets)} WHERE id = %s", (*params, migration_id))
+        elif isinstance(value, timedelta):
+            sets.append(f"{column} = clock_timestamp() + make_interval(secs => %s)")
+            params.append(value.total_seconds())
+        else:
+            sets.append(f"{column} = %s")
+            params.append(json.dumps(value) if isinstance(value, dict | list) else value)
+    rows = await session.rows(
+        f"UPDATE backstitch.migrations SET {', '.join(sets)} WHERE id = %s "
+        "RETURNING started_at, finished_at, revert_until",
+        (*params, migration_id),
+    )
+    return rows[0]
 
 
 async def read_steps(session: Session, migration_id: int) -> list[Row]:
@@ -197,7 +209,7 @@ async def lock_unit(session: Session, migration_id: int, step: int, unit: int) -
 
 
 async def update_unit(session: Session, migration_id: int, step: int, unit: int, **values: object) -> None:
-    """Set columns of a unit's row, together with this transaction's id."""
+    """Set columns of a unit's row, and remember this transaction's id as ours for the proof."""
     sets, params = ["xid = pg_current_xact_id()", "started_at = coalesce(started_at, clock_timestamp())"], []
     for column, value in values.items():
         sets.append(f"{column} = %s")
@@ -205,7 +217,9 @@ async def update_unit(session: Session, migration_id: int, step: int, unit: int,
     if values.get("state") in ("done", "undone"):
         sets.append("finished_at = clock_timestamp()")
     await session.execute(
-        f"UPDATE backstitch.units SET {', '.join(sets)} WHERE migration_id = %s AND step = %s AND unit = %s",
+        f"WITH unit AS (UPDATE backstitch.units SET {', '.join(sets)} "
+        "WHERE migration_id = %s AND step = %s AND unit = %s RETURNING migration_id) "
+        "INSERT INTO backstitch.writes SELECT migration_id, pg_current_xact_id() FROM unit ON CONFLICT DO NOTHING",
         (*params, migration_id, step, unit),
     )
 

@@ -17,7 +17,7 @@ from backstitch.engine.capture import captured_tables, look_at_tables
 from backstitch.engine.catalog import read_catalog
 from backstitch.engine.context import Run
 from backstitch.engine.fingerprint import compare
-from backstitch.engine.ledger import UnitRow, lock_unit, note_write, update_unit
+from backstitch.engine.ledger import UnitRow, lock_unit, update_unit
 from backstitch.model.catalog import Catalog
 from backstitch.model.script import split
 from backstitch.model.sql import DEFAULT_SCHEMA
@@ -108,7 +108,6 @@ async def _once(run: Run, row: UnitRow, unit: SqlUnit) -> None:
             await _see_that_all_is_watched(session, earlier, files)
             back = await _way_back(session, before)
         await update_unit(session, run.id, row.step, row.unit, state="done", rows=rows, reverse=back)
-        await note_write(session, run.id)
     await run.publish_step(row.step, rows_done=rows)
 
 

@@ -14,7 +14,7 @@ from backstitch.core.errors import ConnectionLost, DatabaseError, RollbackFailed
 from backstitch.engine.capture import look_at_tables
 from backstitch.engine.context import Run
 from backstitch.engine.images import RowsBack, put_rows_back
-from backstitch.engine.ledger import UnitRow, lock_unit, note_write, read_units, update_step, update_unit
+from backstitch.engine.ledger import UnitRow, lock_unit, read_units, update_step, update_unit
 from backstitch.engine.units import run_concurrent, run_statements
 from backstitch.model.names import QUARANTINE_SCHEMA
 from backstitch.model.sql import columns_sql, parse_name, quote_ident
@@ -90,7 +90,6 @@ async def _undo_ddl(run: Run, row: UnitRow, unit: DdlUnit, undone: Undone) -> No
             for statement in statements:
                 await run.session.execute(statement)
             await update_unit(run.session, run.id, row.step, row.unit, state="undone")
-            await note_write(run.session, run.id)
 
     await run.patiently((unit.backward or ("Undo",))[0][:60], unit.table, row.step, once)
 
@@ -124,7 +123,6 @@ async def _undo_sql(run: Run, row: UnitRow, unit: SqlUnit, undone: Undone) -> No
                     if _dropped_table(statement) not in kept:
                         await run.session.execute(statement)
                 await update_unit(run.session, run.id, row.step, row.unit, cursor={"schemaBack": True})
-                await note_write(run.session, run.id)
 
         await run.patiently("The computed reverse", None, row.step, schema_back)
     await put_rows_back(run, row.step, row.unit, undone.rows)

@@ -19,7 +19,7 @@ from backstitch.engine.batches import capture_tables, run_batches
 from backstitch.engine.capture import look_at_tables
 from backstitch.engine.context import Run
 from backstitch.engine.images import column_types
-from backstitch.engine.ledger import UnitRow, lock_unit, note_write, update_unit
+from backstitch.engine.ledger import UnitRow, lock_unit, update_unit
 from backstitch.engine.sql_unit import run_sql
 from backstitch.model.sql import columns_sql, quote_ident
 from backstitch.model.units import BatchUnit, ConcurrentUnit, DdlUnit, IndexProbe, RowsUnit, SqlUnit
@@ -74,7 +74,6 @@ async def run_statements(
         for statement in statements:
             await run.session.execute(statement)
         await update_unit(run.session, run.id, row.step, row.unit, state=becomes)
-        await note_write(run.session, run.id)
 
 
 async def probe_index(session: Session, probe: IndexProbe) -> str:
@@ -167,7 +166,6 @@ async def _run_rows(run: Run, row: UnitRow, unit: RowsUnit) -> None:
                     cursor={"rows": begin + len(batch)}, rows=state["rows"] + touched,
                     state="planned" if more else "done",
                 )  # fmt: skip
-                await note_write(run.session, run.id)
             await run.publish_step(row.step, rows_done=begin + len(batch))
 
         await run.patiently(f"Rows for {unit.table}", unit.table, row.step, one_batch)
