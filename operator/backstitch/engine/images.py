@@ -66,8 +66,8 @@ async def put_rows_back(run: Run, step: int, unit: int, total: RowsBack) -> None
 _POINTED_AT = (
     " AND id <= (SELECT max(id) FROM backstitch.images WHERE migration_id = {0} AND step = {1} AND unit = {2} "
     "AND NOT undone AND rel IN (SELECT pn.nspname || '.' || p.relname FROM pg_constraint k "
-    "JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace JOIN pg_class c ON c.oid = k.conrelid "
-    "JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace "
+    "JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
     "WHERE k.contype = 'f' AND k.confrelid <> k.conrelid AND n.nspname || '.' || c.relname = {3})) "
 )
 

@@ -30,7 +30,7 @@ class DropIndex(Operation):
     def refuse(self, context: StepContext) -> tuple[str, ...]:
         table = context.facts.table(self.table)
         reasons = refuse_table(context.facts, self.table, ("table", "partitioned", "partition", "materializedView"))
-        if table is None or not table.certain:
+        if reasons or table is None or not table.certain:
             return reasons
         if table.kind == "partitioned":
             return (
