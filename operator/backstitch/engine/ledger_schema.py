@@ -69,7 +69,11 @@ TABLES = (
 
 async def ledger_exists(session: Session) -> bool:
     """Tell whether this database has a ledger."""
-    rows = await session.rows("SELECT to_regclass('backstitch.migrations') IS NOT NULL AS there")
+    # Not to_regclass: it may answer from a cache that has not heard of another session's commit yet.
+    rows = await session.rows(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = 'backstitch' AND c.relname = 'migrations') AS there"
+    )
     return bool(rows[0]["there"])
 
 
