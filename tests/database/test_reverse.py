@@ -112,7 +112,6 @@ async def test_reverse_brings_schema_and_rows_back(database: TestDatabase, case:
             assert any(case.problem in p for p in computed.problems), computed
             return
         assert computed.problems == ()
-        assert fingerprint(after).total != fingerprint(before).total or not computed.statements
         await session.execute("SET search_path = ''")
         await _run(session, *computed.statements)
 

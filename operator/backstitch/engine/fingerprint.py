@@ -67,6 +67,8 @@ def _digest(value: object) -> str:
 def _exception(old: CatalogObject, name: str, was: Any, now: Any) -> ExceptionName | None:
     if old.key.kind == "column" and name == "position":
         return "columnOrder"
+    if name == "local" and was is False and now is True:
+        return "inheritedLocally"
     if name == "labels" and was is not None and now is not None:
         rest = iter(now)
         if all(label in rest for label in was):  # all are there, in the same order

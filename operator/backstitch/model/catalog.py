@@ -14,11 +14,13 @@ from typing import Any, Literal, NamedTuple
 
 from backstitch.model.base import Frozen
 
-ExceptionName = Literal["columnOrder", "enumValueAdded"]
+ExceptionName = Literal["columnOrder", "enumValueAdded", "inheritedLocally"]
 """What may differ after a rollback and is still no failure: the closed list.
 
 columnOrder: a column was dropped and added again, so it is the last one now.
 enumValueAdded: PostgreSQL cannot take a value out of an enum; nothing uses it.
+inheritedLocally: a table was detached from its parent (INHERITS, no partition) and attached again; its columns and
+    constraints would now survive a DROP of the parent's.
 """
 
 

@@ -79,7 +79,7 @@ def _drop_order(graph: Graph, drops: list[Node]) -> list[Node]:
     needs = {n: set(o) for n, o in graph.needs_after.items()}
     explicit = [n for n in drops if not goes_with_another(n, graph, dropped)]
     for node in drops:
-        if node not in explicit and node.home is not None:
+        if node not in explicit and node.home in dropped and node.home is not None:
             holder = node.home
             while holder not in explicit and holder.home is not None and holder.home in dropped:
                 holder = holder.home
@@ -121,7 +121,7 @@ def _renames(graph: Graph, kept: list[Node], late: list[Node], creates: list[Nod
         if node.before is not None and node.before.parent is not None:
             node.home = graph.of_before.get(node.before.parent)
     renames = Renames(graph, [*kept, *late])
-    aside = renames.vacate(schemas)
+    aside = list(renames.vacate(schemas))
     made = [f"CREATE SCHEMA {n.sql}" for n in schemas]
     moved = list(renames.run())
     for node in kept:

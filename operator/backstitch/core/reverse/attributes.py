@@ -20,7 +20,7 @@ _TARGETS = {"r": "TABLES", "S": "SEQUENCES", "f": "FUNCTIONS", "T": "TYPES", "n"
 def owner_sql(node: Node) -> list[str]:
     """Give ALTER … OWNER when the owner is not what it was, or the object is made again."""
     owner = node.was.get("owner")
-    if owner is None or owner == node.now.get("owner"):
+    if owner is None or owner == node.now.get("owner") or node.kind == "extension":
         return []
     if node.kind == "sequence" and node.was.get("ownedBy"):
         return []  # follows its table, and is made with the right owner
@@ -40,7 +40,7 @@ def comment_sql(node: Node) -> list[str]:
 
 def grants_sql(node: Node, graph: Graph) -> list[str]:
     """Give GRANT and REVOKE so that the grants are what they were."""
-    if "acl" not in node.was or node.before is None:
+    if "acl" not in node.was or node.before is None or node.kind == "defaultPrivileges":
         return []
     wanted = _grants(node.was["acl"])
     owner = _owner(node)

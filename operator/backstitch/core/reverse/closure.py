@@ -52,6 +52,8 @@ class Closure:
             graph.split(node)
         graph.rewire()
         drops = [n for n in graph.nodes if n.before is None]
+        if any(n.kind == "inheritance" and n.after is None and n.was.get("bound") is None for n in graph.nodes):
+            self.exceptions.add("inheritedLocally")
         creates = [n for n in graph.nodes if n.after is None]
         return drops, creates
 
@@ -191,6 +193,7 @@ class Closure:
                 continue
             if user.kind == "column" and user.home is not None and user.home.kind in ("view", "materializedView"):
                 self.rebuilt.add(user)  # grants and comments on a view's columns come back with the view
+                self._work.append(user)
             elif user.kind == "column":
                 if user.now.get("generated") is not None and node.kind not in ("type", "domain", "extension"):
                     self._rebuild(user)
@@ -214,7 +217,7 @@ class Closure:
 
     def _check_type(self, column: Node) -> None:
         was, now, key = column.was.get("type"), column.now.get("type"), column.any.key
-        if was is None or now is None or "type" not in column.changed and column.same:
+        if was is None or now is None or ("type" not in column.changed and column.same):
             return
         labels, bases = enum_labels(self.graph), domain_bases(self.graph)
         if not keeps_values(parse(was), parse(now), labels, bases):

@@ -9,6 +9,7 @@ from backstitch.core.reverse.create import options_sql, sequence_options
 from backstitch.core.reverse.nodes import Graph, Node
 from backstitch.core.reverse.types import needs_using, parse, rounds
 from backstitch.core.reverse.words import alter_table
+from backstitch.model.catalog import ObjectId
 from backstitch.model.sql import quote_ident, quote_literal
 
 _STORAGE = {"p": "PLAIN", "e": "EXTERNAL", "m": "MAIN", "x": "EXTENDED"}
@@ -44,21 +45,11 @@ def _with_parent(node: Node, graph: Graph, field: str) -> bool:
     """Tell whether the same change of the parent table's column takes this one along."""
     if not node.now.get("inherited"):
         return False
-    parents = [
-        graph.of_after.get(b)
-        for a, b in ((n.any.parent, n) for n in graph.nodes if n.kind == "inheritance" and n.home is node.home)
-        if a is not None
-        for b in [_parent_table(b)]
-    ]
+    links = [n for n in graph.nodes if n.kind == "inheritance" and n.home is node.home]
+    parents = [graph.of_after.get(ObjectId("pg_class", int(n.any.soft["parent"]))) for n in links]
     return any(
         n.kind == "column" and n.home in parents and n.name == node.name and field in n.changed for n in graph.nodes
     )
-
-
-def _parent_table(link: Node) -> Any:
-    from backstitch.model.catalog import ObjectId
-
-    return ObjectId("pg_class", int(link.any.soft["parent"]))
 
 
 def _retype(node: Node, graph: Graph) -> list[str]:

@@ -13,8 +13,7 @@ def goes_with_another(node: Node, graph: Graph, dropped: set[Node]) -> bool:
     """Tell whether an object disappears when another one is dropped."""
     home = node.home
     if node.kind == "default" and home is not None:
-        home_gone = home in dropped or home.home in dropped
-        return home_gone
+        return home in dropped or home.home in dropped
     if home in dropped and home is not None and home.kind != "schema":
         return not (node.kind == "constraint" and node.any.soft.get("type") == "f" and _ring(node, graph, dropped))
     soft = node.any.soft
@@ -28,8 +27,11 @@ def goes_with_another(node: Node, graph: Graph, dropped: set[Node]) -> bool:
         return graph.of_after.get(ObjectId("pg_constraint", int(soft["parent"]))) in dropped
     if node.kind == "trigger" and soft.get("parent"):
         return True
+    if node.kind == "constraint" and soft.get("type") == "n" and _column(node, graph) in dropped:
+        return True  # an identity would not let go of it
     if node.kind in ("column", "constraint"):
-        return (node.now.get("inherited") or 0) > 0 and not node.now.get("local")
+        freed = any(n.kind == "inheritance" and n.home is home for n in dropped)
+        return (node.now.get("inherited") or 0) > 0 and not node.now.get("local") and not freed
     if node.kind == "publicationTable":
         return graph.of_after.get(ObjectId("pg_class", int(soft["table"]))) in dropped
     return False
@@ -40,6 +42,11 @@ def _ring(node: Node, graph: Graph, dropped: set[Node]) -> bool:
     other = node.any.soft.get("references")
     target = graph.of_after.get(ObjectId("pg_class", int(other))) if other else None
     return target is not None and target is not node.home and target in dropped
+
+
+def _column(node: Node, graph: Graph) -> Node | None:
+    parent, numbers = node.any.parent, node.any.soft.get("numbers") or [0]
+    return graph.of_after.get(ObjectId("pg_class", parent.oid, int(numbers[0]))) if parent else None
 
 
 def _owner(node: Node, graph: Graph, dropped: set[Node]) -> bool:

@@ -33,6 +33,7 @@ class Node:
     name: str = ""
     home: Node | None = None  # schema of a relation, table of a column …
     schema: str = ""  # only when `home` is not known (a schema that is not the user's)
+    space: Node | None = None  # schema of statistics, which need not be their table's
     changed: set[str] = field(default_factory=set)
     retype: bool = False  # a column whose type must be set again
     late: bool = False  # dropped only after columns have left it
@@ -70,7 +71,7 @@ class Node:
     @property
     def schema_name(self) -> str:
         """Give the name of the schema it is in now."""
-        at = None if self.kind == "statistics" else self.home  # statistics need not be in their table's schema
+        at = self.space or self.home
         while at is not None and at.kind != "schema":
             if at.home is None:
                 return at.schema
@@ -170,8 +171,8 @@ def build(before: Catalog, after: Catalog) -> Graph:
         node.name, node.schema = local_name(thing), thing.key.schema
         if thing.parent is not None:
             node.home = index.get(thing.parent)
-        elif thing.key.schema:
-            node.home = next((n for n in index.values() if n.kind == "schema" and _called(n, thing.key.schema)), None)
+        if node.kind == "statistics":
+            node.space = next((n for n in index.values() if n.kind == "schema" and _called(n, thing.key.schema)), None)
         node.changed = _changes(node)
     graph.rewire()
     return graph

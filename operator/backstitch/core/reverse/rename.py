@@ -144,7 +144,7 @@ def rename_labels(node: Node) -> list[str]:
     if not node.same or node.before is None or node.after is None or node.kind != "type":
         return []
     statements = []
-    old = {oid: label for oid, label in node.before.soft.get("labels") or []}
+    old = dict(node.before.soft.get("labels") or [])
     for oid, label in node.after.soft.get("labels") or []:
         if oid in old and old[oid] != label:
             statements.append(f"ALTER TYPE {node.sql} RENAME VALUE {quote_literal(label)} TO {quote_literal(old[oid])}")

@@ -35,7 +35,8 @@ def parse(text: str) -> Type:
         return Type(text, (), False)
     mods = found["mods"]
     numbers = tuple(int(m) for m in mods.split(",")) if mods and re.fullmatch(r"[\d,\s-]+", mods) else ()
-    return Type(found["base"] + (found["tail"] or ""), numbers, bool(found["array"]))
+    tail = (found["tail"] or "").strip()
+    return Type(f"{found['base']} {tail}".strip(), numbers, bool(found["array"]))
 
 
 def keeps_values(old: Type, new: Type, labels: dict[str, tuple[str, ...]], bases: dict[str, str]) -> bool:

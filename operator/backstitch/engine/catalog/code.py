@@ -204,7 +204,8 @@ OTHERS = " UNION ALL ".join(
     f"""SELECT 'other', '', o.identity, o.type, '{catalog}', x.oid, 0, NULL::text, NULL::oid, NULL::int, jsonb_build_object('definition',
   (to_jsonb(x) - 'oid')::text), '{{}}'::jsonb, '{{}}'::jsonb
 FROM pg_catalog.{catalog} x, pg_catalog.pg_identify_object('pg_catalog.{catalog}'::regclass, x.oid, 0) o
-WHERE x.oid >= 16384 AND {not_in_extension(catalog, "x.oid")}"""
+WHERE x.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
+  WHERE e.classid = 'pg_catalog.{catalog}'::regclass AND e.objid = x.oid AND e.deptype IN ('e', 'i'))"""
     for catalog in _RARE
 )
 

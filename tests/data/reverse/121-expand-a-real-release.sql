@@ -12,6 +12,6 @@ alter table orders add constraint orders_status_check check (status in ('open','
 alter table orders validate constraint orders_status_check;
 create or replace view open_orders as select o.id, c.email, c.full_name from orders o join customers c on c.id = o.customer_id where status <> 'paid';
 create unique index customers_email on customers (lower(email));
-alter table customers alter email type varchar(320);
+alter table orders alter total type numeric(14,2);
 create table order_events (order_id bigint not null references orders on delete cascade, at timestamptz not null default now(), what jsonb);
 create index on order_events (order_id, at desc);
