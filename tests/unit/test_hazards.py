@@ -148,6 +148,13 @@ def test_one_row_by_its_key_is_not_an_unbounded_change() -> None:
     assert _ids("UPDATE orders SET total = 0 WHERE id = 7 OR status = 'x'", shop()) == ["unbounded-change"]
 
 
+def test_a_comment_with_a_reason_takes_a_hazard_back_in_a_plan_too() -> None:
+    text = "CREATE INDEX i ON orders (placed_at)"
+    assert _ids(f"-- backstitch:ignore create-index-blocks-writes at night\n{text}") == []
+    assert _ids(f"-- backstitch:ignore create-index-blocks-writes\n{text}") == ["create-index-blocks-writes"]
+    assert _ids("-- backstitch:ignore drop-table I know\nDROP TABLE orders") == ["drop-table"]
+
+
 def test_the_page_of_hazards_is_fresh() -> None:
     examples = {r.id: (_example(r, "bad"), _example(r, "good")) for r in RULES}
     page = (ROOT / "docs" / "hazards.md").read_text(encoding="utf-8")

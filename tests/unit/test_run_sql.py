@@ -285,6 +285,16 @@ def test_one_text_each_and_no_other_field(fields: dict[str, object]) -> None:
         RunSql.model_validate(fields)
 
 
+def test_names_without_a_schema_are_in_the_first_of_the_search_path() -> None:
+    context = _context().model_copy(update={"default_schema": "app"})
+    up = "CREATE TABLE t (a int); DROP TABLE t; CREATE INDEX CONCURRENTLY i ON t (a)"
+    step = RunSql(up=up)
+    assert step.refuse(context) == ()
+    assert step.forward(context)[-1].model_dump()["probe"]["schema_name"] == "app"
+    assert "app.t" in step.after(context).tables
+    assert "index app.users_name does not exist" in RunSql(up="DROP INDEX CONCURRENTLY users_name").refuse(context)[0]
+
+
 def test_it_is_a_step() -> None:
     step = Step.model_validate({"name": "a", "sql": {"up": "SELECT 1"}})
     assert isinstance(step.operation, RunSql)

@@ -139,7 +139,7 @@ def added_constraints(look: Look, *kinds: str) -> Iterator[Node]:
             yield definition
 
 
-def relation_name(node: Node, name: str = "relation") -> QualifiedName | None:
-    """Give the name in a field that holds a relation."""
-    relation = node.node(name)
-    return name_of(relation) if relation is not None else None
+def relation_name(look: Look) -> QualifiedName | None:
+    """Give the relation that a statement such as RENAME is about."""
+    relation = look.node.node("relation")
+    return name_of(relation, look.statement.schema) if relation is not None else None

@@ -23,10 +23,11 @@ from backstitch.core import (
     hazards_types,
 )
 from backstitch.core.hazard import SMALL_ROWS, Found, Hazard, Level, Look, Rule
+from backstitch.core.hazard_ignores import take_back
 from backstitch.model.facts import Facts
 from backstitch.model.script import Statement, split
 from backstitch.model.script_effects import created_relations, facts_after
-from backstitch.model.sql import QualifiedName
+from backstitch.model.sql import DEFAULT_SCHEMA, QualifiedName
 
 __all__ = ["RULES", "Hazard", "Level", "Rule", "find_hazards", "find_script_hazards"]
 
@@ -66,10 +67,14 @@ def find_hazards(
 
 
 def find_script_hazards(
-    text: str, facts: Facts | None = None, created: Iterable[QualifiedName] = ()
+    text: str,
+    facts: Facts | None = None,
+    created: Iterable[QualifiedName] = (),
+    default_schema: str = DEFAULT_SCHEMA,
 ) -> tuple[Hazard, ...]:
-    """Give the hazards of a text. Raises ScriptError when it is not SQL."""
-    return find_hazards(split(text), facts, created)
+    """Give the hazards of a text, without those an ignore comment takes back. Raises ScriptError when it is not SQL."""
+    statements = split(text, default_schema)
+    return take_back(find_hazards(statements, facts, created), statements).kept
 
 
 def is_small(facts: Facts | None, table: QualifiedName | None) -> bool:

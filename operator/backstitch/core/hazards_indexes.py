@@ -73,7 +73,7 @@ def _too_many(look: Look) -> Iterator[Found]:
 def _blocking_drop(look: Look) -> Iterator[Found]:
     node = look.node
     if node.kind == "DropStmt" and node.text("removeType") == "OBJECT_INDEX" and not node.flag("concurrent"):
-        for name in dropped_names(node):
+        for name in dropped_names(node, look.statement.schema):
             table = _table_of(look, name)
             if table is None or look.is_old(table.qualified):
                 yield Found(f"index {name} is dropped", table.qualified if table else None)

@@ -11,7 +11,9 @@ from backstitch.model.script_shape import dropped_names, has_option
 
 def _drop(what: str, look: Look) -> Iterator[Found]:
     if look.node.kind == "DropStmt" and look.node.text("removeType") == what:
-        yield from (Found(f"{name} goes", name) for name in dropped_names(look.node) if look.is_old(name))
+        yield from (
+            Found(f"{name} goes", name) for name in dropped_names(look.node, look.statement.schema) if look.is_old(name)
+        )
 
 
 def _drop_schema(look: Look) -> Iterator[Found]:
@@ -35,11 +37,11 @@ def _cascade(look: Look) -> Iterator[Found]:
 
 def _rename(what: str, relations: tuple[str, ...], look: Look) -> Iterator[Found]:
     node = look.node
-    if node.kind == "RenameStmt" and node.text("renameType") == what and look.is_old(relation_name(node)):
+    if node.kind == "RenameStmt" and node.text("renameType") == what and look.is_old(relation_name(look)):
         if what == "OBJECT_COLUMN" and node.text("relationType") not in relations:
             return
-        old = node.text("subname") or str(relation_name(node))
-        yield Found(f"{old} becomes {node.text('newname')}", relation_name(node))
+        old = node.text("subname") or str(relation_name(look))
+        yield Found(f"{old} becomes {node.text('newname')}", relation_name(look))
 
 
 def _rename_view(look: Look) -> Iterator[Found]:

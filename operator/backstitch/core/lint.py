@@ -2,20 +2,19 @@
 """What `backstitch lint` says about a file: a report, and the report as text, JSON and SARIF 2.1.0.
 
 Takes SQL files and YAML files with DatabaseMigration documents (their `sql` steps). A comment
-`-- backstitch:ignore <id> <reason>` takes back what it names for the statement it stands before or in; the reason is
-required, and an ignore that takes nothing back is reported.
+`-- backstitch:ignore <id> <reason>` takes back what it names; one that does not is reported.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import yaml
 
-from backstitch.core.hazard import EVERYWHERE, Level
+from backstitch.core.hazard import EVERYWHERE, Hazard, Level
+from backstitch.core.hazard_ignores import take_back
 from backstitch.core.hazards import RULES, find_hazards
 from backstitch.model.facts import Facts
 from backstitch.model.script import ScriptError, Statement, split
@@ -23,7 +22,6 @@ from backstitch.model.script_effects import created_tables
 from backstitch.model.script_rules import forbidden
 from backstitch.model.spec import Environment
 
-_IGNORE = re.compile(r"--\s*backstitch:ignore\b[ \t]*([\w-]*)[ \t]*([^\n]*)")
 _RANK: dict[Level, int] = {"error": 0, "warning": 1, "policy": 2}
 _SARIF_LEVEL: dict[Level, str] = {"error": "error", "warning": "warning", "policy": "note"}
 
@@ -162,11 +160,13 @@ def _lint_sql(text: str, path: str, facts: Facts | None) -> LintReport:
     except ScriptError as error:
         message = f"{error.reason[:1].upper()}{error.reason[1:]}"
         return LintReport((_text_finding("unparsable", path, error.line, message, error.column),))
-    found = [*_hazards(statements, path, facts)]
-    found += _refusals(statements, path, {(f.line, f.statement) for f in found if f.level == "error"})
-    kept, ignored = _without_ignored(found, statements, path)
-    kept.sort(key=lambda f: (f.line, _RANK[f.level], f.id))
-    return LintReport(tuple(kept), len(statements), ignored)
+    taken = take_back(find_hazards(statements, facts), statements)
+    found = [_hazard_finding(hazard, path) for hazard in taken.kept]
+    said = {(h.line, h.statement) for h in (*taken.kept, *taken.ignored) if h.level == "error"}
+    found += _refusals(statements, path, said)
+    found += [Finding(r.id, "warning", path, r.line, r.message) for r in taken.remarks]
+    found.sort(key=lambda f: (f.line, _RANK[f.level], f.id))
+    return LintReport(tuple(found), len(statements), len(taken.ignored))
 
 
 def _lint_down(text: str, path: str) -> LintReport:
@@ -178,17 +178,16 @@ def _lint_down(text: str, path: str) -> LintReport:
         return LintReport((_text_finding("unparsable", path, error.line, message, error.column),))
 
 
-def _hazards(statements: Sequence[Statement], path: str, facts: Facts | None) -> Iterator[Finding]:
-    for hazard in find_hazards(statements, facts):
-        yield Finding(
-            id=hazard.id,
-            level=hazard.level,
-            path=path,
-            line=hazard.line,
-            message=hazard.message,
-            statement=hazard.statement,
-            blocks_in=hazard.blocks_in,
-        )
+def _hazard_finding(hazard: Hazard, path: str) -> Finding:
+    return Finding(
+        id=hazard.id,
+        level=hazard.level,
+        path=path,
+        line=hazard.line,
+        message=hazard.message,
+        statement=hazard.statement,
+        blocks_in=hazard.blocks_in,
+    )
 
 
 def _refusals(statements: Sequence[Statement], path: str, said: set[tuple[int, str]]) -> Iterator[Finding]:
@@ -201,38 +200,8 @@ def _refusals(statements: Sequence[Statement], path: str, said: set[tuple[int, s
             yield replace(_text_finding("refused", path, statement.line, message), statement=statement.excerpt)
 
 
-def _without_ignored(found: Sequence[Finding], statements: Sequence[Statement], path: str) -> tuple[list[Finding], int]:
-    kept = list(found)
-    ignored = 0
-    for statement in statements:
-        for match in _IGNORE.finditer(statement.text):
-            rule, reason = match.group(1), match.group(2).strip()
-            line = _line_of(statement, match.start())
-            if not rule or not reason:
-                said = "Write the id of a rule and the reason: -- backstitch:ignore <id> <reason>."
-                kept.append(_warning("ignore-without-reason", path, line, said))
-                continue
-            hits = [f for f in kept if f.id == rule and f.statement == statement.excerpt and f.line == statement.line]
-            hits = [f for f in hits if set(f.blocks_in) != set(EVERYWHERE)]  # what is impossible stays impossible
-            if not hits:
-                said = f"{rule} is not found in this statement, or cannot be ignored. Remove the comment."
-                kept.append(_warning("unused-ignore", path, line, said))
-            ignored += len(hits)
-            kept = [f for f in kept if f not in hits]
-    return kept, ignored
-
-
-def _line_of(statement: Statement, offset: int) -> int:
-    """Give the line of an offset in a statement whose `line` is that of its first word, after its comments."""
-    return statement.first_line + statement.text.count("\n", 0, offset)
-
-
 def _text_finding(name: str, path: str, line: int, message: str, column: int = 1) -> Finding:
     return Finding(name, "error", path, line, message, column, blocks_in=EVERYWHERE)
-
-
-def _warning(name: str, path: str, line: int, message: str) -> Finding:
-    return Finding(name, "warning", path, line, message)
 
 
 def _scripts(text: str) -> Iterator[tuple[str, str, int]]:

@@ -16,8 +16,9 @@ from backstitch.core.policy import refuse as refuse_by_policy
 from backstitch.model.base import Frozen
 from backstitch.model.facts import Facts
 from backstitch.model.operations import StepContext
+from backstitch.model.operations.run_sql import RunSql
 from backstitch.model.spec import MigrationSpec
-from backstitch.model.sql import QualifiedName, parse_name
+from backstitch.model.sql import DEFAULT_SCHEMA, QualifiedName, parse_name
 from backstitch.model.step import Step
 from backstitch.model.units import BatchUnit, ConcurrentUnit, DdlUnit, RowsUnit, SqlUnit, Unit
 
@@ -105,7 +106,14 @@ def make_plan(
     steps: list[PlannedStep] = []
     current = facts if not spec.reset else facts.model_copy(update={"tables": {}, "other_names": ()})
     for ordinal, (phase, step) in enumerate(spec.steps()):
-        context = StepContext(facts=current, step=step.name, token=token, ordinal=ordinal, sources=sources)
+        context = StepContext(
+            facts=current,
+            step=step.name,
+            token=token,
+            ordinal=ordinal,
+            sources=sources,
+            default_schema=(spec.search_path or [DEFAULT_SCHEMA])[0],
+        )
         created = frozenset(t.qualified for name, t in current.tables.items() if name not in facts.tables)
         planned, reasons = _plan_step(phase, step, context, rules, created)
         steps.append(planned)
@@ -134,12 +142,9 @@ def _plan_step(
         units = operation.forward(context)
     except ValueError as error:  # a name that cannot be one
         return planned, (str(error),)
-    hazards = tuple(
-        h
-        for u in units
-        if isinstance(u, SqlUnit)
-        for h in find_script_hazards(";\n".join(u.statements), context.facts, created)
-    )
+    hazards: tuple[Hazard, ...] = ()
+    if isinstance(operation, RunSql):
+        hazards = find_script_hazards(operation.script(context), context.facts, created, context.default_schema)
     blocking = tuple(
         f"{h.message} ({h.id})" for h in hazards if rules.hazards_block and rules.environment in h.blocks_in
     )

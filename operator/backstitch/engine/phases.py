@@ -16,7 +16,7 @@ from backstitch.model.checks import Check, CheckResult
 from backstitch.model.facts import Facts
 from backstitch.model.operations import StepContext
 from backstitch.model.operations.run_sql import RunSql
-from backstitch.model.sql import parse_name
+from backstitch.model.sql import DEFAULT_SCHEMA, parse_name
 from backstitch.model.states import Event
 from backstitch.model.step import Step
 
@@ -75,6 +75,7 @@ async def _freeze_units(run: Run, ordinal: int, step: Step) -> None:
         token=token_of(run.entry.namespace, run.entry.name),
         ordinal=ordinal,
         sources=run.entry.sources,
+        default_schema=(run.entry.spec.search_path or [DEFAULT_SCHEMA])[0],
     )
     try:
         reasons = step.operation.refuse(context)

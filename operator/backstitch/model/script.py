@@ -38,6 +38,7 @@ class Statement:
     writes: tuple[QualifiedName, ...]
     reads: tuple[QualifiedName, ...]
     start: int  # offset of `text` in the input, in characters
+    schema: str  # where names without a schema are taken to be
     node: Node = field(compare=False, repr=False)
 
     @property
@@ -90,6 +91,7 @@ def split(text: str, default_schema: str = DEFAULT_SCHEMA) -> tuple[Statement, .
                 writes=written_tables(node, default_schema),
                 reads=read_tables(node, default_schema),
                 start=start,
+                schema=default_schema,
                 node=node,
             )
         )

@@ -33,7 +33,7 @@ _NO_TABLE = frozenset(
 
 def created_relations(statement: Statement) -> tuple[QualifiedName, ...]:
     """Give the relations this one statement makes."""
-    return tuple(_created(statement.node))
+    return tuple(_created(statement.node, statement.schema))
 
 
 def created_tables(statements: Sequence[Statement]) -> frozenset[QualifiedName]:
@@ -142,7 +142,7 @@ def facts_after(statements: Sequence[Statement], facts: Facts) -> Facts:
     return facts
 
 
-def _created(node: Node) -> Iterator[QualifiedName]:
+def _created(node: Node, schema: str) -> Iterator[QualifiedName]:
     fields = {"CreateStmt": "relation", "IntoClause": "rel", "ViewStmt": "view", "CreateSeqStmt": "sequence"}
     fields |= {"CompositeTypeStmt": "typevar", "CreateForeignTableStmt": "base"}
     for part in node.find(*fields):
@@ -150,7 +150,7 @@ def _created(node: Node) -> Iterator[QualifiedName]:
         if relation is not None and part.kind == "CreateForeignTableStmt":
             relation = relation.node("relation")
         if relation is not None:
-            yield name_of(relation)
+            yield name_of(relation, schema)
 
 
 def _is_known(known: set[str], name: QualifiedName) -> bool:
@@ -176,7 +176,7 @@ def _missing_columns(statement: Statement, facts: Facts) -> tuple[str, ...]:
     """Look at the target columns of a plain INSERT, UPDATE or ALTER COLUMN; nothing deeper is safe to judge."""
     node = statement.node
     relation = node.node("relation")
-    table = facts.tables.get(str(name_of(relation))) if relation is not None else None
+    table = facts.tables.get(str(name_of(relation, statement.schema))) if relation is not None else None
     if table is None or table.kind not in ("table", "partitioned", "partition"):
         return ()
     names: list[str] = []

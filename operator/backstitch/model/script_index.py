@@ -19,7 +19,7 @@ def refuse_concurrent(statement: Statement, facts: Facts) -> tuple[str, ...]:
         return _refuse_create(statement, facts)
     if node.kind != "DropStmt":
         return (f"{statement.tag} cannot run inside a transaction, so it cannot be made certain. Leave it out.",)
-    names = dropped_names(node)
+    names = dropped_names(node, statement.schema)
     if statement.missing_ok:
         return ("IF EXISTS hides whether there is something to bring back. Leave it out.",)
     if len(names) != 1:
@@ -49,7 +49,7 @@ def concurrent_unit(statement: Statement, facts: Facts) -> ConcurrentUnit:
             backward=f"DROP INDEX CONCURRENTLY {name.sql}",
             table=str(table),
         )
-    name = dropped_names(node)[0]
+    name = dropped_names(node, statement.schema)[0]
     found = find_index(facts, name)
     return ConcurrentUnit(
         forward=statement.text,
@@ -97,7 +97,7 @@ def _refuse_create(statement: Statement, facts: Facts) -> tuple[str, ...]:
     if node.flag("if_not_exists"):
         return ("IF NOT EXISTS reports success over an invalid index. Leave it out; a leftover is found and rebuilt.",)
     relation = node.node("relation")
-    table = facts.table(_lookup(name_of(relation))) if relation is not None else None
+    table = facts.table(_lookup(name_of(relation, statement.schema))) if relation is not None else None
     if table is not None and table.kind == "partitioned":
         return (
             f"table {table.qualified} is partitioned, and its indexes cannot be built concurrently. Use createIndex.",

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 
 from backstitch.model.names import OWN_SCHEMAS, RESERVED_PREFIX
 from backstitch.model.script import Statement
-from backstitch.model.script_shape import dropped_names
 from backstitch.model.script_tree import Node
 from backstitch.model.sql import QualifiedName
 
@@ -157,7 +156,7 @@ def _destroys_rows(statement: Statement, created: frozenset[QualifiedName]) -> s
     if node.kind == "DropOwnedStmt":
         return "DROP OWNED takes away objects that nobody has named. Name each of them."
     if node.kind == "DropStmt" and node.text("removeType") == "OBJECT_TABLE":
-        kept = [str(name) for name in dropped_names(node) if name not in created]
+        kept = [str(name) for name in statement.writes if name not in created]
         if kept:
             return (
                 f"DROP TABLE {', '.join(kept)} destroys rows. "

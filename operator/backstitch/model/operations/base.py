@@ -15,6 +15,7 @@ from pydantic import Field
 from backstitch.model.base import Frozen
 from backstitch.model.facts import Facts
 from backstitch.model.names import RESERVED_PREFIX
+from backstitch.model.sql import DEFAULT_SCHEMA
 from backstitch.model.units import Unit
 
 
@@ -26,6 +27,7 @@ class StepContext(Frozen):
     token: str  # eight hex digits, the same for every attempt of one migration: for reserved names
     ordinal: int = 0  # position of the step in the migration
     sources: dict[str, str] = Field(default_factory=dict)  # "configmap/key" -> text, already read
+    default_schema: str = DEFAULT_SCHEMA  # first of spec.searchPath: where raw SQL makes what it names without schema
 
     def reserved(self, suffix: str = "") -> str:
         """Give this step's reserved name: for half-built indexes, parked columns, quarantined tables."""

@@ -85,7 +85,7 @@ class RunSql(Operation):
         if missing:
             return missing
         try:
-            up = split(self._up(context))
+            up = self._split(context, self.script(context))
         except ScriptError as error:
             return (f"up, {error}",)
         created = created_tables(up)
@@ -104,15 +104,15 @@ class RunSql(Operation):
             no_way_back = (*unkeyed_tables(up, context.facts), *lossy_types(up, context.facts))
             reasons += [f"up, {reason}" for reason in no_way_back]
         else:
-            reasons += _refuse_down(down, up, created)
+            reasons += _refuse_down(down, up, created, context.default_schema)
         return tuple(reasons)
 
     def forward(self, context: StepContext) -> tuple[Unit, ...]:
         units: list[Unit] = []
         together: list[str] = []
         down = self._down(context)
-        undo = tuple(s.text for s in split(down)) if down is not None else None
-        for statement in split(self._up(context)):
+        undo = tuple(s.text for s in self._split(context, down)) if down is not None else None
+        for statement in self._split(context, self.script(context)):
             if statement.in_transaction:
                 together.append(statement.text)
                 continue
@@ -127,11 +127,12 @@ class RunSql(Operation):
 
     def after(self, context: StepContext) -> Facts:
         try:
-            return facts_after(split(self._up(context)), context.facts)
+            return facts_after(self._split(context, self.script(context)), context.facts)
         except ScriptError:
             return context.facts.model_copy(update={"certain": False})
 
-    def _up(self, context: StepContext) -> str:
+    def script(self, context: StepContext) -> str:
+        """Give the SQL to run, "" when its ConfigMap key was not read."""
         return self.up if self.up is not None else self._text(context, self.up_from)
 
     def _down(self, context: StepContext) -> str | None:
@@ -140,13 +141,19 @@ class RunSql(Operation):
         return self._text(context, self.down_from) if self.down_from is not None else None
 
     @staticmethod
+    def _split(context: StepContext, text: str) -> tuple[Statement, ...]:
+        return split(text, context.default_schema)
+
+    @staticmethod
     def _text(context: StepContext, key: ConfigMapKey | None) -> str:
         return context.sources.get(key.source, "") if key is not None else ""
 
 
-def _refuse_down(down: str, up: tuple[Statement, ...], created: frozenset[QualifiedName]) -> list[str]:
+def _refuse_down(
+    down: str, up: tuple[Statement, ...], created: frozenset[QualifiedName], default_schema: str
+) -> list[str]:
     try:
-        statements = split(down)
+        statements = split(down, default_schema)
     except ScriptError as error:
         return [f"down, {error}"]
     added = _added_columns(up)
