@@ -63,7 +63,7 @@ async def restore_and_compare(
         keep_owners = False
         await _empty(database, name)
         await timed("restoreAgain", restore_into(manifest, name, database, archiver, store, keep_owners=False))
-    await timed("compare", _compare(manifest, name, database))
+    await timed("compare", compare_rows(manifest, name, database))
     return keep_owners
 
 
@@ -120,7 +120,8 @@ def _same(expected: BackupObject, found: Hashed, store: ObjectStore) -> None:
         )
 
 
-async def _compare(manifest: Manifest, name: str, database: Database) -> None:
+async def compare_rows(manifest: Manifest, name: str, database: Database) -> None:
+    """Digest the restored database and compare. Raises BackupFailed (`RowsDiffer`)."""
     session = await database.connect(purpose="compare", database=name, read_only=True)
     try:
         found = differing(manifest.tables, await all_digests(session))
