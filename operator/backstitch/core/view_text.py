@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from backstitch.model.checks import CheckResult
 from backstitch.model.names import RETRY, ROLLBACK
 from backstitch.model.record import BackupRecord, Record, RollbackRecord, StepRecord
@@ -27,7 +29,7 @@ _WHAT_HAPPENS: dict[State, str] = {
     S.NEEDS_HELP: "No machine can settle this.",
 }
 
-_WHAT_TO_DO: dict[State, str] = {
+WHAT_TO_DO: Mapping[State, str] = {
     S.REFUSED: f"Change the spec, or set the annotation {RETRY} to try again as it is.",
     S.ROLLED_BACK: f"Change the spec to try again, or set the annotation {RETRY} to try it again as it is.",
     S.STOPPED: f"When the cause is gone, set the annotation {RETRY} to try again.",
@@ -35,18 +37,20 @@ _WHAT_TO_DO: dict[State, str] = {
 }
 
 
-def message_of(record: Record) -> str:
-    """Give what happens or happened, with the proof of a rollback, and what a person can do."""
+def message_of(record: Record, what_to_do: Mapping[State, str] = WHAT_TO_DO) -> str:
+    """Give what happens or happened, with the proof of a rollback, and what a person can do.
+
+    `what_to_do` has the words of the place where it is read: annotations in a cluster, options on a command line.
+    """
     parts = [record.message.strip() or _WHAT_HAPPENS[record.state]]
-    if record.rollback is not None and record.state in (S.ROLLED_BACK, S.NEEDS_HELP):
-        proof = proof_of(record.rollback)
-        if proof not in parts[0]:
-            parts.append(proof)
+    rollback = record.rollback if record.state in (S.ROLLED_BACK, S.NEEDS_HELP) else None
+    if rollback is not None and (rollback.verdict is None or rollback.verdict not in parts[0]):
+        parts.append(proof_of(rollback))
     if record.state is S.SUCCEEDED and record.revert_until is not None:
         parts.append(f"It can be rolled back until {record.revert_until:%Y-%m-%d %H:%M} UTC.")
     if record.blockers and record.state in (S.MIGRATING, S.ROLLING_BACK):
         parts.append(f"Waits for a lock held by {record.blockers[0]}.")
-    to_do = _WHAT_TO_DO.get(record.state)
+    to_do = what_to_do.get(record.state)
     if to_do and not any(annotation in parts[0] for annotation in (RETRY, ROLLBACK)):
         parts.append(to_do)
     return " ".join(_sentence(part) for part in parts)
