@@ -2,8 +2,9 @@
 """Does the computed reverse bring the schema and the rows back, for changes as people write them?
 
 Every file of tests/data/reverse is one case: `-- setup`, `-- forward`, and before them perhaps
-`-- expect: except NAME` (identical but for that), `-- expect: problem TEXT` (refused with that text) and
-`-- since: MAJOR`. What is proven: forward, reverse, compare schema and rows, forward again, same goal.
+`-- expect: except NAME` (identical but for that), `-- expect: problem TEXT` (refused with that text),
+`-- since: MAJOR` or `-- as: superuser`. What is proven: forward, reverse, compare schema and rows, forward again,
+same goal.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Case:
     exception: str | None = None
     problem: str | None = None
     since: int = 0
+    superuser: bool = False
     sections: dict[str, str] = field(default_factory=dict)
 
 
@@ -50,6 +52,8 @@ def _read(path: Path) -> Case:
             setattr(case, "exception" if found[1] == "except" else "problem", found[2])
         elif found := re.fullmatch(r"-- since: (\d+)", line):
             case.since = int(found[1])
+        elif line == "-- as: superuser":
+            case.superuser = True
         elif part:
             setattr(case, part, getattr(case, part) + line + "\n")
     assert case.setup, path
@@ -87,8 +91,9 @@ async def _run(session: Session, *statements: str) -> None:
             await session.execute(statement)
 
 
-async def _open(database: TestDatabase) -> Session:
-    return await PostgresDatabase.of(parse_url(database.url)).connect(purpose="test")
+async def _open(database: TestDatabase, *, superuser: bool = False) -> Session:
+    url = database.superuser_url if superuser else database.url
+    return await PostgresDatabase.of(parse_url(url)).connect(purpose="test")
 
 
 @pytest.mark.usefixtures("roles")
@@ -96,7 +101,7 @@ async def _open(database: TestDatabase) -> Session:
 async def test_reverse_brings_schema_and_rows_back(database: TestDatabase, case: Case) -> None:
     if database.server.major < case.since:
         return  # the syntax is not there yet; the case runs on the newer server
-    session = await _open(database)
+    session = await _open(database, superuser=case.superuser)
     try:
         await session.execute("SET search_path = public")
         await _run(session, case.setup)

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from backstitch.core.reverse.closure import enum_labels
-from backstitch.core.reverse.columns import alter_column
+from backstitch.core.reverse.columns import alter_column, went_back
 from backstitch.core.reverse.create import (
     index_flags,
     index_name,
@@ -24,15 +23,15 @@ _SEQUENCE = {"type", "increment", "min", "max", "start", "cache", "cycle"}
 _REPLICA = {"d": "DEFAULT", "f": "FULL", "n": "NOTHING"}
 
 
-def alter_sql(node: Node, graph: Graph) -> list[str]:
+def alter_sql(node: Node, graph: Graph) -> list[str]:  # noqa: PLR0912 - one case per kind
     """Give the statements for everything but names, owner, grants and comment."""
     if not node.changed and not node.retype:
-        return []
+        return went_back(node)
     match node.kind:
         case "table":
             return _table(node)
         case "column":
-            return alter_column(node, graph)
+            return [*alter_column(node, graph), *went_back(node)]
         case "view":
             replaced = [view_sql(node, replace=True)] if "definition" in node.changed else []
             return replaced or _options(node, "VIEW")
@@ -47,13 +46,13 @@ def alter_sql(node: Node, graph: Graph) -> list[str]:
         case "index":
             return _index(node)
         case "trigger" | "rule":
-            return [] if node.any.soft.get("parent") else state_sql(node)
+            return state_sql(node)
         case "statistics":
             target = node.was["target"]
             changed = "target" in node.changed
             return [f"ALTER STATISTICS {node.sql} SET STATISTICS {-1 if target is None else target}"] if changed else []
         case "sequence":
-            return _sequence(node, graph)
+            return [*_sequence(node, graph), *went_back(node)]
         case "domain":
             return _domain(node, graph)
         case "publication":
@@ -190,6 +189,3 @@ def _domain(node: Node, graph: Graph) -> list[str]:
     if "notNull" in node.changed and graph.after.server_version < 170000:
         statements.append(f"ALTER DOMAIN {node.sql} {'SET' if node.was['notNull'] else 'DROP'} NOT NULL")
     return statements
-
-
-__all__ = ["added_labels", "alter_sql", "enum_labels", "problem", "unclustered"]

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from backstitch.core.reverse.nodes import RELATIONS, ROUTINES, Graph, Node
-from backstitch.core.reverse.types import keeps_values, parse
-from backstitch.model.catalog import ExceptionName, ObjectId
+from backstitch.core.reverse.nodes import ROUTINES, Graph, Node
+from backstitch.core.reverse.remake import must_remake
+from backstitch.core.reverse.types import Known, keeps_values, parse
+from backstitch.model.catalog import ExceptionName
 
-# Whatever changes in these, they are dropped and made again: no rows, and nothing of worth in their numbers.
-_REMADE = {"trigger", "rule", "policy", "inheritance", "publicationTable", "publicationSchema"}
 _DERIVED = {"default", "view", "materializedView", "constraint", "index", "statistics", "publicationTable",
             "trigger", "rule", "policy", "inheritance", *ROUTINES}  # fmt: skip
 _ON_COLUMN = {"view", "materializedView", "rule", "policy", "trigger", "default", "publicationTable", *ROUTINES}
@@ -41,7 +40,7 @@ class Closure:
                 self._gone(node)
             elif node.kind in ("table", "column") and not node.same:
                 self._made_again(node)
-            elif self._must_remake(node):
+            elif must_remake(node, graph):
                 self._rebuild(node)
             elif node.kind == "column" and node.changed & {"type", "collation"}:
                 self._retype(node)
@@ -60,11 +59,10 @@ class Closure:
     def _gone(self, node: Node) -> None:
         key = node.any.key
         if node.kind == "table":
-            if not self._in_extension(node):
-                self.problems.append(
-                    f"Table {key.schema}.{key.name} was dropped and its rows with it. Use a dropTable step, which "
-                    "keeps the table in quarantine."
-                )
+            self.problems.append(
+                f"Table {key.schema}.{key.name} was dropped and its rows with it. Use a dropTable step, which "
+                "keeps the table in quarantine."
+            )
         elif node.kind == "column" and node.was.get("generated") is None and self._on_kept_table(node):
             self.problems.append(
                 f"Column {key.sub} of {key.schema}.{key.name} was dropped and its values with it. Use a dropColumn "
@@ -96,74 +94,6 @@ class Closure:
             self._moves_last(node)
             if node.changed - {"comment", "acl"}:
                 self._rebuild(node)
-
-    def _must_remake(self, node: Node) -> bool:
-        changed, was, now = node.changed, node.was, node.now
-        match node.kind:
-            case "view":
-                columns = now.get("columns") or []
-                if "definition" not in changed or not node.changed:
-                    return False
-                return not self._named_as_before(node, was.get("columns") or [], columns)
-            case "materializedView":
-                return "definition" in changed
-            case "function" | "procedure":
-                before, after = node.before, node.after
-                assert before is not None
-                assert after is not None
-                return (
-                    "definition" in changed
-                    and not node.same
-                    and (
-                        before.soft["arguments"] != after.soft["arguments"]
-                        or before.soft["result"] != after.soft["result"]
-                    )
-                )
-            case "aggregate" | "index" | "statistics":
-                return "definition" in changed
-            case "constraint":
-                return self._constraint_remade(node)
-            case "type":
-                labels = "labels" in changed and not node.same
-                subtype = bool(changed & {"subtype", "opclass", "canonical", "subdiff", "multirange"})
-                return labels or subtype or self._attributes_changed(node)
-            case "domain":
-                return bool(changed & {"base", "collation"})
-            case "publication":
-                return "allTables" in changed
-            case "column":
-                return "generated" in changed and not self._can_set_expression(node)
-            case kind:
-                return kind in _REMADE and bool(changed - {"comment", "enabled"})
-
-    def _named_as_before(self, node: Node, was: list[list[str]], now: list[list[str]]) -> bool:
-        """CREATE OR REPLACE VIEW can only add columns at the end; renamed ones are renamed back first."""
-        names = {n.now_name: n.was_name for n in _column_names(self.graph, node)} if node.same else {}
-        renamed = [[names.get(c[0], c[0]), c[1]] for c in now]
-        return len(was) >= len(now) and was[: len(now)] == renamed
-
-    def _constraint_remade(self, node: Node) -> bool:
-        if "definition" not in node.changed and "validated" not in node.changed:
-            return False
-        assert node.before is not None
-        assert node.after is not None
-        if node.same and node.before.raw.get("definition", [])[:2] == node.after.raw.get("definition", [])[:2]:
-            # Only validation can have changed (or NOT ENFORCED): validating needs nothing new, the other way does.
-            return bool(node.now.get("validated")) or node.before.soft["enforced"] != node.after.soft["enforced"]
-        return True
-
-    def _attributes_changed(self, node: Node) -> bool:
-        if "attributes" not in node.changed:
-            return False
-        if not node.same or node.before is None or node.after is None:
-            return True
-        return [[a[0], *a[2:]] for a in node.before.raw["attributes"] or []] != [
-            [a[0], *a[2:]] for a in node.after.raw["attributes"] or []
-        ]
-
-    def _can_set_expression(self, node: Node) -> bool:
-        was, now = node.was.get("generated"), node.now.get("generated")
-        return bool(was and now and was[0] == now[0] and self.version >= 170000)
 
     def _rebuild(self, node: Node) -> None:
         if node in self.rebuilt or node.after is None or node.before is None:
@@ -217,10 +147,9 @@ class Closure:
 
     def _check_type(self, column: Node) -> None:
         was, now, key = column.was.get("type"), column.now.get("type"), column.any.key
-        if was is None or now is None or ("type" not in column.changed and column.same):
+        if was is None or now is None:
             return
-        labels, bases = enum_labels(self.graph), domain_bases(self.graph)
-        if not keeps_values(parse(was), parse(now), labels, bases):
+        if not keeps_values(parse(was), parse(now), Known.of(self.graph.before), Known.of(self.graph.after)):
             self.problems.append(
                 f"Column {key.sub} of {key.schema}.{key.name} was changed from {was} to {now}, which may lose part of "
                 f"a value. Add a new column of type {now}, fill it with backfill, and drop the old one later."
@@ -253,48 +182,3 @@ class Closure:
         parent = column.before.parent if column.before else None
         home = self.graph.of_before.get(parent) if parent else None
         return home is not None and home.kind in ("table", "foreignTable") and home.after is not None and home.same
-
-    def _in_extension(self, node: Node) -> bool:
-        return False
-
-
-class _Named:
-    def __init__(self, was_name: str, now_name: str) -> None:
-        self.was_name, self.now_name = was_name, now_name
-
-
-def _column_names(graph: Graph, relation: Node) -> list[_Named]:
-    return [
-        _Named(n.before.key.sub, n.after.key.sub)
-        for n in graph.nodes
-        if n.kind == "column" and n.before and n.after and n.home is relation
-    ]
-
-
-def enum_labels(graph: Graph) -> dict[str, tuple[str, ...]]:
-    """Give the labels of every enum by the name that format_type() gives it, the present ones last."""
-    found: dict[str, tuple[str, ...]] = {}
-    for catalog in (graph.before, graph.after):
-        for thing in catalog.objects:
-            if thing.key.kind == "type" and "labels" in thing.fields:
-                found.setdefault(type_name(thing.key.schema, thing.key.name), tuple(thing.fields["labels"]))
-    return found
-
-
-def domain_bases(graph: Graph) -> dict[str, str]:
-    """Give the base type of every domain by name."""
-    return {
-        type_name(t.key.schema, t.key.name): t.fields["base"]
-        for catalog in (graph.after, graph.before)
-        for t in catalog.objects
-        if t.key.kind == "domain"
-    }
-
-
-def type_name(schema: str, name: str) -> str:
-    """Give a type's name as format_type() writes it with an empty search_path."""
-    plain = all(p.replace("_", "a").isalnum() and p == p.lower() and not p[0].isdigit() for p in (schema, name))
-    return f"{schema}.{name}" if plain else f'"{schema}"."{name}"'
-
-
-__all__ = ["RELATIONS", "Closure", "ObjectId", "domain_bases", "enum_labels", "type_name"]

@@ -147,3 +147,23 @@ def _options(node: Node, alter: str) -> list[str]:
     statements = [f"{alter} RESET ({', '.join(gone)})"] if gone else []
     back = [o for o in was if o not in now]
     return [*statements, f"{alter} SET ({options_sql(back)})"] if back else statements
+
+
+def went_back(node: Node) -> list[str]:
+    """Give what sets a sequence forward again that was set back: numbers given out must not be given out twice.
+
+    The statement looks itself whether the sequence has moved on since.
+    """
+    if node.before is None or node.after is None:
+        return []
+    was, now = node.before.soft.get("position"), node.after.soft.get("position")
+    values = node.was.get("identity") if node.kind == "column" else node.was
+    if was is None or now == was or not values or (node.kind == "column" and not node.now["identity"]):
+        return []
+    up = values["increment"] > 0
+    if now is not None and (now > was) is up:
+        return []
+    sequence = f"{quote_ident(node.table.schema_name)}." if node.kind == "column" else ""
+    name = sequence + quote_ident(values["sequence"].partition(".")[2]) if node.kind == "column" else node.sql
+    behind = f"last_value {'<' if up else '>'} {was}"
+    return [f"SELECT pg_catalog.setval({quote_literal(name)}, {was}, true) FROM {name} WHERE {behind} OR NOT is_called"]

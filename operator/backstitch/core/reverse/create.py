@@ -15,7 +15,7 @@ _STATES = {"D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS", "O": "EN
 _COMMANDS = {"*": "ALL", "r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE"}
 
 
-def create_sql(node: Node, graph: Graph) -> list[str]:
+def create_sql(node: Node, graph: Graph) -> list[str]:  # noqa: PLR0912 - one case per kind
     """Give the statements that make an object again, without owner, grants and comment."""
     was = node.was
     match node.kind:
@@ -26,7 +26,7 @@ def create_sql(node: Node, graph: Graph) -> list[str]:
         case "function" | "procedure" | "aggregate":
             return [str(was["definition"]).strip()]
         case "trigger" | "rule":
-            return [] if node.any.soft.get("parent") else [*_plain(was["definition"]), *state_sql(node)]
+            return [*([] if node.any.soft.get("parent") else _plain(was["definition"])), *state_sql(node)]
         case "policy":
             return [_policy(node)]
         case "index":
@@ -94,7 +94,8 @@ def state_sql(node: Node) -> list[str]:
     wanted, now = node.was["enabled"], node.now.get("enabled", "O")
     if wanted == now:
         return []
-    return [f"ALTER TABLE {node.table.sql} {_STATES[wanted]} {kind_sql(node)} {node.sql}"]
+    only = "ONLY " if node.table.kind == "table" else ""  # clones on partitions have states of their own
+    return [f"ALTER TABLE {only}{node.table.sql} {_STATES[wanted]} {kind_sql(node)} {node.sql}"]
 
 
 def _policy(node: Node) -> str:

@@ -33,6 +33,7 @@ class Node:
     name: str = ""
     home: Node | None = None  # schema of a relation, table of a column …
     schema: str = ""  # only when `home` is not known (a schema that is not the user's)
+    args: str = ""  # argument types of a routine, as they are called now
     space: Node | None = None  # schema of statistics, which need not be their table's
     changed: set[str] = field(default_factory=set)
     retype: bool = False  # a column whose type must be set again
@@ -109,9 +110,11 @@ class Graph:
 
     def split(self, node: Node) -> Node:
         """Make two of a node that must be dropped and made again; gives the one to drop."""
-        ghost = Node(node.kind, None, node.after, node.name, node.home, node.schema, late=node.late)
         assert node.after is not None
         assert node.before is not None
+        ghost = Node(node.kind, None, node.after, node.name, node.home, node.schema, late=node.late)
+        ghost.args, ghost.space = node.args, node.space
+        node.name, node.args = local_name(node.before), args_of(node.before)
         self.of_after[node.after.id] = ghost
         self.nodes.append(ghost)
         node.after = None
@@ -146,6 +149,11 @@ def local_name(thing: CatalogObject) -> str:
     return thing.key.name if thing.key.kind in ROUTINES else thing.key.sub or thing.key.name
 
 
+def args_of(thing: CatalogObject) -> str:
+    """Give the argument types of a routine in parentheses; '' for anything else."""
+    return thing.key.sub if thing.key.kind in ROUTINES else ""
+
+
 def build(before: Catalog, after: Catalog) -> Graph:
     """Pair the objects of two catalogs."""
     graph = Graph(before, after)
@@ -168,7 +176,7 @@ def build(before: Catalog, after: Catalog) -> Graph:
     for node in graph.nodes:
         thing = node.any
         index = graph.of_after if node.after else graph.of_before
-        node.name, node.schema = local_name(thing), thing.key.schema
+        node.name, node.schema, node.args = local_name(thing), thing.key.schema, args_of(thing)
         if thing.parent is not None:
             node.home = index.get(thing.parent)
         if node.kind == "statistics":

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from backstitch.core.reverse.nodes import RELATIONS, ROUTINES, Graph, Node, local_name
+from backstitch.core.reverse.nodes import RELATIONS, ROUTINES, Graph, Node, args_of, local_name
 from backstitch.core.reverse.words import kind_sql, on_sql, signature
 from backstitch.model.names import RESERVED_PREFIX
 from backstitch.model.sql import quote_ident, quote_literal
@@ -26,6 +26,9 @@ class Renames:
     def run(self) -> list[str]:
         """Give the statements; the nodes' names are as before afterwards."""
         pending = [n for n in self.alive if n.before is not None and n.kind in _ORDER]
+        for node in self.alive:
+            if node.before is not None:
+                node.args = args_of(node.before)  # types come first
         pending.sort(key=lambda n: (_ORDER.index(n.kind), n.any.key))
         pending = [n for n in pending if self._off(n) and not self._follows(n)]
         while pending:

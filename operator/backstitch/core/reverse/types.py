@@ -8,15 +8,43 @@ values as they are; the engine's row digests see one that does not.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from backstitch.model.catalog import Catalog
 
 _INTEGERS = {"smallint": 0, "integer": 1, "bigint": 2}
-_TEXTS = {"text", "character varying", "character", "citext", '"citext"', "public.citext", "name"}
+_TEXTS = {"text", "character varying", "character", "citext", "name"}
 _TYPE = re.compile(
     r"^(?P<base>[^(\[]+?)\s*(?:\((?P<mods>[^)]*)\))?(?P<tail>\s*(?:with|without) time zone)?(?P<array>(\[\])*)$"
 )
 # Types whose text form gives back exactly the value: text is a safe stop on the way.
 _PLAIN = {"uuid", "inet", "cidr", "macaddr", "json", "date", "boolean", "xml", "bytea", "interval"}
+
+
+@dataclass(frozen=True)
+class Known:
+    """The enums and domains of one catalog, by the name that format_type() gives them."""
+
+    labels: dict[str, tuple[str, ...]]
+    bases: dict[str, str]
+
+    @classmethod
+    def of(cls, catalog: Catalog) -> Known:
+        """Find them."""
+        types = [o for o in catalog.objects if o.key.kind in ("type", "domain")]
+        names = {o.id: type_name(o.key.schema, o.key.name) for o in types}
+        return cls(
+            {names[o.id]: tuple(o.fields["labels"]) for o in types if "labels" in o.fields},
+            {names[o.id]: o.fields["base"] for o in types if "base" in o.fields},
+        )
+
+    def base(self, of: Type) -> Type:
+        """Give what a domain is made of; any other type as it is."""
+        for _ in range(16):
+            if of.base not in self.bases:
+                break
+            of = replace(parse(self.bases[of.base]), array=of.array)
+        return of
 
 
 @dataclass(frozen=True)
@@ -36,20 +64,20 @@ def parse(text: str) -> Type:
     mods = found["mods"]
     numbers = tuple(int(m) for m in mods.split(",")) if mods and re.fullmatch(r"[\d,\s-]+", mods) else ()
     tail = (found["tail"] or "").strip()
+    if found["base"].endswith(".citext"):
+        return Type("citext", (), bool(found["array"]))
     return Type(f"{found['base']} {tail}".strip(), numbers, bool(found["array"]))
 
 
-def keeps_values(old: Type, new: Type, labels: dict[str, tuple[str, ...]], bases: dict[str, str]) -> bool:
-    """Tell whether every value of `old` has its own value in `new` that gives it back.
-
-    `labels` are the labels of enums, `bases` the base types of domains, by name, of both catalogs.
-    """
+def keeps_values(old: Type, new: Type, before: Known, after: Known) -> bool:
+    """Tell whether every value of `old` (in the catalog before) has its own value in `new` that gives it back."""
     if old.array != new.array:
         return False
-    if old.base in bases or new.base in bases:
-        old = parse(bases[old.base]) if old.base in bases else old
-        new = parse(bases[new.base]) if new.base in bases else new
-    if old.base == new.base and old.base not in labels:
+    old, new = before.base(old), after.base(new)
+    labels = before.labels.keys() | after.labels.keys()
+    if old.base in before.labels and new.base in after.labels:
+        return set(before.labels[old.base]) <= set(after.labels[new.base])
+    if old.base == new.base:
         return _same_base(old, new)
     if old.base in _INTEGERS:
         larger = new.base in _INTEGERS and _INTEGERS[new.base] > _INTEGERS[old.base]
@@ -59,8 +87,8 @@ def keeps_values(old: Type, new: Type, labels: dict[str, tuple[str, ...]], bases
             or _any_text(new)
             or (new.base == "double precision" and old.base != "bigint")
         )
-    if old.base in labels:
-        return _any_text(new) or (new.base in labels and set(labels[old.base]) <= set(labels[new.base]))
+    if old.base in before.labels:
+        return _any_text(new)
     if old.base in _TEXTS:
         return (
             (_any_text(new) and old.base != "character")
@@ -118,3 +146,10 @@ def rounds(now: Type, was: Type) -> bool:
     if now.base == was.base and now.base in _TEXTS | {"bit varying", "bit"}:
         return False
     return now.base in {"numeric", "double precision", "real"} or "time" in now.base or now.base == "inet"
+
+
+def type_name(schema: str, name: str) -> str:
+    """Give a type's name as format_type() writes it with an empty search_path."""
+    return ".".join(
+        p if re.fullmatch(r"[a-z_][a-z0-9_]*", p) else '"' + p.replace('"', '""') + '"' for p in (schema, name)
+    )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from backstitch.core.reverse.nodes import ROUTINES, Node
+from backstitch.core.reverse.nodes import Node
 
 _KINDS = {
     "materializedView": "MATERIALIZED VIEW",
@@ -18,7 +18,7 @@ def kind_sql(node: Node) -> str:
 
 def signature(node: Node) -> str:
     """Give the argument types of a routine, in parentheses; '' for anything else."""
-    return node.any.key.sub if node.kind in ROUTINES else ""
+    return node.args
 
 
 def on_sql(node: Node) -> str:

@@ -69,8 +69,8 @@ FUNCTIONS = f"""
   jsonb_build_object('definition',
     md5((to_jsonb(p) - '{{oid,proname,pronamespace,proowner,proacl}}'::text[])::text)),
   jsonb_build_object('aclDefault', p.proacl IS NULL, 'defaultAcl', {grants("acldefault('f', p.proowner)")},
-    'arguments', pg_catalog.pg_get_function_arguments(p.oid), 'result', pg_catalog.pg_get_function_result(p.oid),
-    'config', p.proconfig)
+    'defaults', p.pronargdefaults, 'shape', md5(concat_ws('|', p.proretset, p.prorettype, p.proargtypes::text,
+      p.proallargtypes::text, p.proargmodes::text, p.proargnames::text)))
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 WHERE {USER_SCHEMA} AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
   WHERE e.classid = 'pg_catalog.pg_proc'::regclass AND e.objid = p.oid AND e.deptype IN ('e', 'i'))
@@ -201,8 +201,8 @@ _RARE = (
     "pg_ts_template",
 )
 OTHERS = " UNION ALL ".join(
-    f"""SELECT 'other', '', o.identity, o.type, '{catalog}', x.oid, 0, NULL::text, NULL::oid, NULL::int, jsonb_build_object('definition',
-  (to_jsonb(x) - 'oid')::text), '{{}}'::jsonb, '{{}}'::jsonb
+    f"""SELECT 'other', '', o.identity, o.type, '{catalog}', x.oid, 0, NULL::text, NULL::oid, NULL::int,
+  jsonb_build_object('definition', (to_jsonb(x) - 'oid')::text), '{{}}'::jsonb, '{{}}'::jsonb
 FROM pg_catalog.{catalog} x, pg_catalog.pg_identify_object('pg_catalog.{catalog}'::regclass, x.oid, 0) o
 WHERE x.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
   WHERE e.classid = 'pg_catalog.{catalog}'::regclass AND e.objid = x.oid AND e.deptype IN ('e', 'i'))"""

@@ -1,0 +1,8 @@
+-- setup
+create table u (id int primary key);
+insert into u values (1);
+create table t (id int, u_id int) partition by range (id);
+create table t1 partition of t for values from (1) to (10);
+insert into t values (1,1);
+-- forward
+alter table t add constraint fk foreign key (u_id) references u;
