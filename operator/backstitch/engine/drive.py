@@ -6,7 +6,14 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from backstitch.core.errors import BackupFailed, RollbackFailed, StepFailed, StorageError
+from backstitch.core.errors import (
+    BackupFailed,
+    ConnectionLost,
+    DatabaseError,
+    RollbackFailed,
+    StepFailed,
+    StorageError,
+)
 from backstitch.core.policy import parse_duration
 from backstitch.engine.context import Interrupted, Run
 from backstitch.engine.ledger import update_migration
@@ -18,6 +25,13 @@ from backstitch.model.states import RESTING, TRANSITIONS, Event, State
 
 DEFAULT_REVERT_WINDOW = "24h"
 DEFAULT_DEADLINE = "1h"
+
+_REFUSED_BY_SERVER = {
+    State.BACKING_UP: Event.BACKUP_FAILED,
+    State.MIGRATING: Event.STEP_FAILED,
+    State.VERIFYING: Event.CHECK_INCONCLUSIVE,
+    State.ROLLING_BACK: Event.ROLLBACK_FAILED,
+}
 
 log = logging.getLogger("backstitch.engine")
 
@@ -35,6 +49,11 @@ async def drive(run: Run) -> Record:
             await move(run, Event.BACKUP_FAILED, reason=error.reason, message=error.message)
         except RollbackFailed as error:
             await move(run, Event.ROLLBACK_FAILED, reason=error.reason, message=error.message)
+        except ConnectionLost:
+            raise
+        except DatabaseError as error:
+            # The server said no to something of ours: a right that is missing, a full disk, a broken ledger.
+            await move(run, _REFUSED_BY_SERVER[run.record.state], reason=error.reason, message=error.message)
     return run.record
 
 
