@@ -85,7 +85,7 @@ async def sweep_backups(
 
 
 async def _finish_deleted(store: ObjectStore, namespace: str, protect: Collection[str]) -> list[str]:
-    """A manifest whose objects are gone is the rest of a sweep that was killed."""
+    """A manifest without all its objects is the rest of a sweep that was killed."""
     keys = set(await store.list(f"{namespace}/"))
     finished = []
     for key in sorted(keys):
@@ -96,7 +96,7 @@ async def _finish_deleted(store: ObjectStore, namespace: str, protect: Collectio
             manifest = Manifest.model_validate_json(await read_object(store, key))
         except (ValidationError, StorageError):
             continue
-        if not {manifest.full.key, manifest.schema_only.key} & keys:
+        if not {manifest.full.key, manifest.schema_only.key} <= keys:
             for rest in sorted(k for k in keys if k.startswith(folder)):
                 await store.delete(rest)
             finished.append(folder)
