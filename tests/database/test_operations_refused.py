@@ -23,6 +23,7 @@ CREATE TRIGGER on_note BEFORE UPDATE OF note ON users FOR EACH ROW EXECUTE FUNCT
 CREATE POLICY noted ON users USING (note IS NOT NULL);
 CREATE TABLE parts (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (1) TO (10);
+CREATE TABLE parent (a int); CREATE TABLE child (more int) INHERITS (parent);
 INSERT INTO users (id, email, note) SELECT n, 'm' || n, 'x' FROM generate_series(1, 9) n;
 """
 
@@ -47,6 +48,9 @@ async def refusal(engine: Engine, step: str) -> str:
         ("dropTable: {table: users}",
          ["view public.mails", "function public.noted()", "foreign key orders_mail_fkey of public.orders"]),
         ("dropTable: {table: orders}", ["materialized view public.counts"]),
+        ("dropTable: {table: parent}", ["public.child", "NO INHERIT"]),
+        ("dropTable: {table: child}", ["public.parent", "NO INHERIT"]),
+        ("dropColumn: {table: child, column: more}", ["public.parent"]),
         ("dropTable: {table: parts_1}", ["a partition", "DETACH"]),
         ("dropConstraint: {table: users, name: users_email_key}", ["orders_mail_fkey of public.orders"]),
         ("dropIndex: {table: users, name: users_email_key}", ["use dropConstraint"]),
@@ -87,15 +91,15 @@ async def test_what_was_dropped_is_gone_when_the_revert_window_has_ended(engine:
     steps = "[{name: one, dropColumn: {table: a, column: x}}, {name: two, dropTable: {table: b}}]"
     record = await engine.migrate(a_spec(steps, rollback={"revertWindow": "0s"}))
     assert record.state == State.SUCCEEDED
-    engine.database.psql("INSERT INTO a (y) VALUES (3)")
+    engine.database.psql("INSERT INTO a (y) VALUES (3); ALTER TABLE a RENAME TO renamed")
     kept = (
         "SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = 'backstitch_quarantine'::regnamespace), "
-        "(SELECT count(*) FROM pg_attribute WHERE attrelid = 'a'::regclass AND attname LIKE 'backstitch%')"
+        "(SELECT count(*) FROM pg_attribute WHERE attrelid = 'renamed'::regclass AND attname LIKE 'backstitch%')"
     )
     assert engine.rows(kept) == [(1, 1)]
     assert await purge(await engine.world()) == ["shop/change"]
     assert engine.rows(kept) == [(0, 0)]
-    assert engine.rows("SELECT id, y FROM a ORDER BY 1") == [(1, 2), (2, 3)]
+    assert engine.rows("SELECT * FROM renamed ORDER BY 1") == [(1, 2), (2, 3)]
 
 
 async def test_rows_written_while_a_column_was_dropped_stay(engine: Engine) -> None:

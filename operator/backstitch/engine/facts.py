@@ -98,6 +98,10 @@ SELECT current_database() AS database,
            WHERE u.n <= i.indnkeyatts) END) ORDER BY ic.relname), '[]')
         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
         WHERE i.indrelid = c.oid AND ic.relname NOT LIKE %s),
+     'family', (SELECT coalesce(jsonb_agg(n.nspname || '.' || r.relname ORDER BY 1), '[]') FROM pg_catalog.pg_inherits h
+        JOIN pg_catalog.pg_class r ON r.oid = CASE WHEN h.inhparent = c.oid THEN h.inhrelid ELSE h.inhparent END
+        JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
+        WHERE c.oid IN (h.inhparent, h.inhrelid) AND c.relkind = 'r' AND NOT c.relispartition),
      'sequences', (SELECT coalesce(jsonb_agg(s.relname ORDER BY s.relname), '[]') FROM pg_catalog.pg_depend d
         JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S' AND s.relnamespace = c.relnamespace
         WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass
@@ -204,4 +208,5 @@ def _table(data: dict[str, Any]) -> Table:
         owner=data["owner"],
         dependents=tuple(data["dependents"]),
         sequences=tuple(data["sequences"]),
+        family=tuple(data["family"]),
     )

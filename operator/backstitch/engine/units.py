@@ -182,7 +182,7 @@ async def _insert_sql(session: Session, unit: RowsUnit) -> str:
         raise StepFailed(f"Table {name.rel} has no column {gone[0]}.", reason="MissingColumn")
     values = ", ".join(f"(r.value->>{n})::{types[c]}" for n, c in enumerate(unit.columns))
     sql = (
-        f"INSERT INTO {name.sql} ({columns_sql(unit.columns)}) SELECT {values} "
+        f"INSERT INTO {name.sql} ({columns_sql(unit.columns)}) OVERRIDING SYSTEM VALUE SELECT {values} "
         "FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS r(value, n) ORDER BY r.n"
     )
     if not unit.conflict or unit.on_conflict == "fail":

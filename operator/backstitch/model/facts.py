@@ -69,6 +69,7 @@ class Table(Frozen):
     bytes: int = 0
     owner: str = ""
     dependents: tuple[str, ...] = ()  # views and others that use it, for messages
+    family: tuple[str, ...] = ()  # parents and children by INHERITS; partitions are not among them
     sequences: tuple[str, ...] = ()  # names of the sequences it owns (serial, identity); they move with it
     certain: bool = True  # False: an earlier raw SQL step may have changed it; look again at run time
 

@@ -8,7 +8,7 @@ too, so that a rollback puts their rows back; what the application's own trigger
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -17,8 +17,8 @@ from backstitch.model.base import Frozen
 from backstitch.model.facts import Facts
 from backstitch.model.operations.refusals import refuse_keyless, refuse_table, refuse_written_columns
 from backstitch.model.operations.words import Expression, Identifier, code_only
-from backstitch.model.sql import parse_name, quote_ident
-from backstitch.model.units import BatchStatement, BatchUnit
+from backstitch.model.sql import parse_name, quote_ident, quote_literal
+from backstitch.model.units import BatchStatement, BatchUnit, DdlUnit
 
 DEFAULT_BATCH_ROWS = 1000
 
@@ -101,6 +101,34 @@ def update_unit(
         statements=(BatchStatement(before=f"UPDATE {name.sql} SET {sets} WHERE {where_sql(where)} AND "),),
         captures=reached(facts, written, "UPDATE"),
         batch_rows=batch_rows or DEFAULT_BATCH_ROWS,
+    )
+
+
+def sequence_units(facts: Facts, written: str, columns: Sequence[str]) -> tuple[DdlUnit, ...]:
+    """Give what lifts the sequences of numbered columns above numbers written by hand, so that new rows get free ones.
+
+    A sequence is never lowered, and what it gave out is not taken back: going back leaves it where it is.
+    """
+    name = parse_name(written)
+    table = facts.table(written)
+    numbered = [
+        c.name
+        for c in (table.columns if table is not None else ())
+        if c.name in columns and (c.identity or "nextval(" in (c.default or ""))
+    ]
+    return tuple(
+        DdlUnit(
+            forward=(
+                "SELECT pg_catalog.setval(s.name, m.top) FROM (SELECT pg_catalog.pg_get_serial_sequence("
+                f"{quote_literal(name.sql)}, {quote_literal(column)})::regclass) AS s(name), "
+                f"(SELECT max({quote_ident(column)})::bigint FROM {name.sql}) AS m(top) "
+                "WHERE m.top > coalesce(pg_catalog.pg_sequence_last_value(s.name), 0)",
+            ),
+            backward=(),
+            lock="none",
+            table=str(name),
+        )
+        for column in numbered
     )
 
 

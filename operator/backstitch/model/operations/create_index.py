@@ -40,6 +40,10 @@ class CreateIndex(Operation):
         default=None, description="Access method. Default btree."
     )
     where: Condition | None = Field(default=None, description="Only rows that fulfil this SQL condition are indexed.")
+    operator_class: Identifier | None = Field(
+        default=None,
+        description="Operator class of every key, such as `gin_trgm_ops` or `text_pattern_ops`, found by search_path.",
+    )
     include: list[Identifier] | None = Field(
         default=None, description="Columns stored besides the key.", min_length=1, max_length=32
     )
@@ -71,7 +75,8 @@ class CreateIndex(Operation):
 
     def _definition(self, index: str) -> str:
         name = parse_name(self.table)
-        keys = columns_sql(self.columns) if self.columns else ", ".join(f"({e})" for e in self.expressions or [])
+        parts = [quote_ident(c) for c in self.columns or []] or [f"({e})" for e in self.expressions or []]
+        keys = ", ".join(p if self.operator_class is None else f"{p} {quote_ident(self.operator_class)}" for p in parts)
         text = f"{'UNIQUE ' if self.unique else ''}INDEX CONCURRENTLY {quote_ident(index)} ON {name.sql}"
         text += f" USING {self.method or 'btree'} ({keys})"
         if self.include:

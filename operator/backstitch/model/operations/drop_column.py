@@ -25,7 +25,7 @@ from backstitch.model.operations.reverse import (
     validate_constraint,
 )
 from backstitch.model.operations.words import Identifier, TableName
-from backstitch.model.sql import parse_name, quote_ident
+from backstitch.model.sql import parse_name, quote_ident, quote_literal
 from backstitch.model.units import DdlUnit, Unit
 
 
@@ -84,7 +84,7 @@ class DropColumn(Operation):
                     *(statement for k in mentions for statement in add_constraint(table, k)),
                 ),
                 table=str(name),
-                purge=(f"ALTER TABLE IF EXISTS {name.sql} DROP COLUMN IF EXISTS {parked}",),
+                purge=(_purge(context.reserved()),),
             )
         )
         return tuple(units)
@@ -113,6 +113,16 @@ class DropColumn(Operation):
         return table is not None and table.column(self.column) is None
 
 
+def _purge(parked: str) -> str:
+    """Give the statement that drops the parked column for good, wherever its table has been moved or renamed to."""
+    return (
+        "DO $backstitch$ DECLARE found regclass; BEGIN "
+        "FOR found IN SELECT attrelid::regclass FROM pg_catalog.pg_attribute "
+        f"WHERE attname = {quote_literal(parked)} AND NOT attisdropped LOOP "
+        f"EXECUTE format('ALTER TABLE %s DROP COLUMN {quote_ident(parked)}', found); END LOOP; END $backstitch$"
+    )
+
+
 def _mentioning(table: Table, column: str) -> list[Constraint]:
     """Give the checks and foreign keys with this column in them; index-backed ones stay, for a NULL breaks none."""
     return [c for c in table.constraints if c.kind in ("check", "foreignKey") and column in c.columns]
@@ -121,6 +131,11 @@ def _mentioning(table: Table, column: str) -> list[Constraint]:
 def _refuse_uses(facts: Facts, table: Table, column: Column) -> tuple[str, ...]:
     what = f"Column {column.name} of {table.qualified}"
     reasons = []
+    if table.family:
+        reasons.append(
+            f"{what} may be inherited from or by {', '.join(table.family)}. Separate the tables first with a `sql` "
+            "step (ALTER TABLE … NO INHERIT)."
+        )
     if column.dependents:
         reasons.append(f"{what} is used by {', '.join(column.dependents)}; drop or change that first.")
     if any(i.primary and column.name in i.columns for i in table.indexes):

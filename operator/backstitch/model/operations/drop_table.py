@@ -44,6 +44,11 @@ class DropTable(Operation):
         reasons = refuse_table(context.facts, self.table, ("table",))
         if reasons or table is None:
             return reasons
+        if table.family:
+            return (
+                f"Table {table.qualified} inherits from, or is inherited by, {', '.join(table.family)}, so its rows "
+                "would still be seen there. Separate them first with a `sql` step (ALTER TABLE … NO INHERIT).",
+            )
         users = _users(context.facts, table)
         if users:
             return (f"Table {table.qualified} is used by {', '.join(users)}; drop or change that first.",)

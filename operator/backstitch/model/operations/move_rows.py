@@ -15,6 +15,7 @@ from backstitch.model.operations.batches import (
     Conflict,
     reached,
     refuse_reached,
+    sequence_units,
     where_sql,
 )
 from backstitch.model.operations.refusals import (
@@ -129,6 +130,7 @@ class MoveRows(Operation):
                 captures=tuple(dict.fromkeys(captures)),
                 batch_rows=self.batch_rows or DEFAULT_BATCH_ROWS,
             ),
+            *sequence_units(facts, self.to, list(mapping)),
         )
 
     def _on_conflict(self, columns: list[str]) -> str:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from backstitch.model.base import Frozen
 from backstitch.model.facts import Table
 from backstitch.model.operations.base import Operation, StepContext
-from backstitch.model.operations.batches import DEFAULT_BATCH_ROWS, BatchRows, Conflict, refuse_reached
+from backstitch.model.operations.batches import DEFAULT_BATCH_ROWS, BatchRows, Conflict, refuse_reached, sequence_units
 from backstitch.model.operations.csv_rows import CsvError, CsvTable, read_csv
 from backstitch.model.operations.refusals import column_set, refuse_table, refuse_written_columns
 from backstitch.model.operations.words import Identifier, TableName, cel
@@ -164,4 +164,5 @@ class Upsert(Operation):
                 on_conflict=self.conflict.action if self.conflict is not None else "fail",
                 batch_rows=self.batch_rows or DEFAULT_BATCH_ROWS,
             ),
+            *sequence_units(context.facts, self.table, given.columns),
         )
