@@ -6,7 +6,7 @@ The rows are in hazards_<subject>.py, one subject each; core/hazards.py puts the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -32,7 +32,7 @@ class Look:
     """One statement and what surrounds it."""
 
     statement: Statement
-    before: tuple[Statement, ...] = ()  # earlier statements of the same script
+    before: Mapping[str, Sequence[Statement]] = field(default_factory=dict)  # earlier ones, by the kind of their node
     facts: Facts | None = None
     created: frozenset[QualifiedName] = frozenset()  # tables new in this migration, up to here
 
@@ -45,6 +45,10 @@ class Look:
     def table(self) -> QualifiedName | None:
         """Give the table the statement is about, if it names one first."""
         return self.statement.writes[0] if self.statement.writes else None
+
+    def earlier(self, kind: str) -> Sequence[Statement]:
+        """Give the earlier statements of the script whose tree is of this kind."""
+        return self.before.get(kind, ())
 
     def commands(self, *subtypes: str) -> Iterator[Node]:
         """Give the clauses of these kinds of an ALTER TABLE on a table that is not new."""

@@ -57,10 +57,12 @@ def find_hazards(
     """
     new = frozenset(created)
     found: list[Hazard] = []
-    for number, statement in enumerate(statements):
-        look = Look(statement, tuple(statements[:number]), facts, new)
+    before: dict[str, list[Statement]] = {}
+    for statement in statements:
+        look = Look(statement, before, facts, new)
         for rule in RULES:
             found += [_hazard(rule, place, look) for place in rule.find(look)]
+        before.setdefault(statement.node.kind, []).append(statement)
         new |= frozenset(created_relations(statement))
         facts = facts_after((statement,), facts) if facts is not None else None
     return tuple(found)

@@ -94,9 +94,7 @@ def _inline_references(look: Look, with_default: bool) -> Iterator[Found]:
 
 def _constrained_domain(look: Look) -> Iterator[Found]:
     domains = {
-        s.node.strings("domainname")[-1]
-        for s in look.before
-        if s.node.kind == "CreateDomainStmt" and s.node.nodes("constraints")
+        s.node.strings("domainname")[-1] for s in look.earlier("CreateDomainStmt") if s.node.nodes("constraints")
     }
     for name, column in _added(look):
         if _last_type_word(column) in domains:

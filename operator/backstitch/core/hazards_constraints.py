@@ -45,15 +45,18 @@ def _exclusion(look: Look) -> Iterator[Found]:
 
 
 def _validate_together(look: Look) -> Iterator[Found]:
+    validated = [command.text("name") for command in look.commands("AT_ValidateConstraint")]
+    if not validated:
+        return
     added = {
         constraint.text("conname")
-        for statement in (*look.before, look.statement)
+        for statement in (*look.earlier("AlterTableStmt"), look.statement)
         if statement.writes[:1] == look.statement.writes[:1]
         for constraint in constraints_of(statement.node, "CONSTR_CHECK", "CONSTR_FOREIGN", "CONSTR_NOTNULL")
     }
-    for command in look.commands("AT_ValidateConstraint"):
-        if command.text("name") in added:
-            yield Found(f"constraint {command.text('name')} is added and validated in one transaction", look.table)
+    for name in validated:
+        if name in added:
+            yield Found(f"constraint {name} is added and validated in one transaction", look.table)
 
 
 def _drop_constraint(look: Look) -> Iterator[Found]:
@@ -82,11 +85,11 @@ def _on_delete_cascade(look: Look) -> Iterator[Found]:
 def _without_index(look: Look) -> Iterator[Found]:
     """Look for indexes in the facts and in the statements before; without facts nothing is said of old tables."""
     table = look.known()
-    if table is None:
+    if table is None or not any(True for _ in added_constraints(look, "CONSTR_FOREIGN")):
         return
     leading = [i.columns for i in table.indexes if i.valid and not i.partial]
-    for statement in look.before:
-        if statement.node.kind == "IndexStmt" and statement.writes == look.statement.writes:
+    for statement in look.earlier("IndexStmt"):
+        if statement.writes == look.statement.writes:
             leading.append(tuple(p.text("name") for p in statement.node.nodes("indexParams")))
     for constraint in added_constraints(look, "CONSTR_FOREIGN"):
         columns = constraint.strings("fk_attrs")

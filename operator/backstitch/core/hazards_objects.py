@@ -32,7 +32,7 @@ def _clause(what: str, *subtypes: str) -> Callable[[Look], Iterable[Found]]:
 
 
 def _rls_without_policy(look: Look) -> Iterator[Found]:
-    policies = {s.writes[0] for s in look.before if s.node.kind == "CreatePolicyStmt" and s.writes}
+    policies = {s.writes[0] for s in look.earlier("CreatePolicyStmt") if s.writes}
     for command in look.node.nodes("cmds"):
         if command.text("subtype") == "AT_EnableRowSecurity" and look.table not in policies:
             yield Found("no policy was created before in this script", look.table)
@@ -81,7 +81,8 @@ def _enum(renames: bool) -> Callable[[Look], Iterable[Found]]:
 
 
 def _enum_too_early(look: Look) -> Iterator[Found]:
-    if early_enum_values((*look.before, look.statement)) and not early_enum_values(look.before):
+    added = look.earlier("AlterEnumStmt")
+    if added and early_enum_values((*added, look.statement)):
         yield Found("the value was added in this transaction")
 
 

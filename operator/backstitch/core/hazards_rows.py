@@ -67,7 +67,7 @@ def _limit_without_order(look: Look) -> Iterator[Found]:
 def _after_lock(look: Look) -> Iterator[Found]:
     if look.statement.kind != "dml":
         return
-    for earlier in look.before:
+    for earlier in look.earlier("AlterTableStmt"):
         locked = earlier.writes[:1]
         if earlier.tag == "ALTER TABLE" and locked and look.is_old(locked[0]):
             yield Found(f"the lock of line {earlier.line} on {locked[0]} stays while rows are changed", locked[0])

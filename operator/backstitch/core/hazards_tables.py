@@ -30,7 +30,7 @@ def _cascade(look: Look) -> Iterator[Found]:
     named = ("OBJECT_TABLE", "OBJECT_SCHEMA")
     if look.node.kind == "TruncateStmt" or look.node.text("removeType") in named:
         return  # their own rows say it already
-    behind = [node for _, node in look.node.walk() if node.text("behavior") == "DROP_CASCADE"]
+    behind = [node for _, node in look.node.below if node.text("behavior") == "DROP_CASCADE"]
     if any(node.text("subtype") != "AT_DropColumn" for node in behind):
         yield Found("everything that depends on it goes along, whatever that is", look.table)
 

@@ -51,6 +51,9 @@ _SESSION_ONLY = {
 }
 
 
+_NAME_LISTS = {"items", "names", "funcname", "objname", "fields", "defnames", "typeName", "object"}
+
+
 def forbidden(statement: Statement, created: frozenset[QualifiedName] = frozenset()) -> str | None:
     """Give the reason why this statement may not run in a `sql` step, with what to do instead; None when it may."""
     for rule in _RULES:
@@ -142,7 +145,7 @@ def detaches_concurrently(statement: Statement, _: frozenset[QualifiedName]) -> 
 
 
 def _cascade(statement: Statement, _: frozenset[QualifiedName]) -> str | None:
-    if any(node.text("behavior") == "DROP_CASCADE" for _, node in statement.node.walk()):
+    if any(node.text("behavior") == "DROP_CASCADE" for _, node in statement.node.below):
         return "CASCADE takes away objects that nobody has named. Name each of them in a statement of its own."
     return None
 
@@ -212,12 +215,12 @@ def touches_our_objects(statement: Statement, _: frozenset[QualifiedName]) -> st
 def _names(node: Node) -> Iterator[str]:
     """Give every word that names a schema, or might."""
     schema_drop = node.text("removeType") == "OBJECT_SCHEMA"
-    for field, part in node.walk():
+    for field, part in node.below:
         for key in ("schemaname", "newschema"):
             yield part.text(key)
         if schema_drop and field == "objects":
             yield part.text("sval")
-        for key in ("items", "names", "funcname", "objname", "fields", "defnames", "typeName", "object"):
+        for key in _NAME_LISTS & part.fields.keys():
             words = part.strings(key)
             if len(words) > 1:
                 yield words[0]

@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from postgast.native import lib
 
@@ -85,23 +86,38 @@ class Node:
             return ()
         return tuple(n for n in (_as_node(name, item) for item in value) if n is not None)
 
-    def walk(self) -> Iterator[tuple[str, Node]]:
-        """Give this node and all below, each with the field that holds it. Not recursive: trees are deep."""
+    @cached_property
+    def below(self) -> tuple[tuple[str, Node], ...]:
+        """Give this node and all below, each with the field that holds it; constants are leaves.
+
+        Kept, because every rule asks; not recursive, because trees are deep.
+        """
+        found: list[tuple[str, Node]] = []
         waiting: list[tuple[str, Node]] = [("", self)]
         while waiting:
-            name, node = waiting.pop()
-            yield name, node
-            below: list[tuple[str, Node]] = []
-            for key in node.fields:
-                below.extend((key, child) for child in node.nodes(key))
-                child = node.node(key)
-                if child is not None:
-                    below.append((key, child))
-            waiting.extend(reversed(below))
+            held = waiting.pop()
+            found.append(held)
+            node = held[1]
+            if node.kind == "A_Const":
+                continue
+            for key, value in reversed(node.fields.items()):
+                if isinstance(value, dict):
+                    waiting.append((key, _to_node(key, value)))
+                elif isinstance(value, list):
+                    waiting.extend((key, _to_node(key, item)) for item in reversed(value) if isinstance(item, dict))
+        return tuple(found)
+
+    @cached_property
+    def _by_kind(self) -> dict[str, list[Node]]:
+        by_kind: dict[str, list[Node]] = {}
+        for _, node in self.below:
+            by_kind.setdefault(node.kind, []).append(node)
+        return by_kind
 
     def find(self, *kinds: str) -> Iterator[Node]:
-        """Give every node of these kinds, this one included."""
-        return (node for _, node in self.walk() if node.kind in kinds)
+        """Give every node of these kinds, this one included, kind after kind in the order of the text."""
+        for kind in kinds:
+            yield from self._by_kind.get(kind, ())
 
     def strings(self, name: str) -> tuple[str, ...]:
         """Give the texts of a list of String nodes, such as a dotted name."""
@@ -148,8 +164,10 @@ def position(text: str, offset: int) -> tuple[int, int]:
 
 
 def _as_node(name: str, value: object) -> Node | None:
-    if not isinstance(value, dict):
-        return None
+    return _to_node(name, value) if isinstance(value, dict) else None
+
+
+def _to_node(name: str, value: dict[str, object]) -> Node:
     if len(value) == 1:
         kind, inner = next(iter(value.items()))
         if kind[:1].isupper() and isinstance(inner, dict):
