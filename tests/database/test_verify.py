@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest_asyncio
 from backstitch.adapters.conninfo import parse_url
 from backstitch.adapters.postgres import PostgresDatabase
 from backstitch.core.ports import Session
-from backstitch.engine.baseline import take_baselines
 from backstitch.engine.verify import CheckContext, run_check
 from backstitch.model.checks import KINDS, Check, CheckResult
 from tests.plugins.pg import TestDatabase
@@ -202,7 +200,7 @@ async def test_what_cannot_be_evaluated_is_an_error_that_helps(
 
 def test_every_kind_has_a_case() -> None:
     seen = {Check.model_validate({"name": "c", **f}).kind for f in [*PASS, *(f for _, f, _ in FAIL)]}
-    assert seen >= set(KINDS) - {"rowsUnchanged", "schemaIs"}  # those have tests of their own below
+    assert seen >= set(KINDS) - {"rowsUnchanged", "schemaIs"}  # those are in test_verify_baseline.py
 
 
 @pytest.mark.parametrize("kind", ["foreignKeysHold", "uniqueHolds"])
@@ -283,81 +281,3 @@ async def test_values_of_rows_stay_out_of_messages(session: Session, database: T
         assert result.outcome == "error"
         assert "top-secret" not in str(result)
         assert "22P02" in result.message
-
-
-# rowsUnchanged, queryWithin with a factor: what was measured at the start
-
-
-async def baselines(session: Session, **fields: Any) -> dict[str, object]:
-    taken = await take_baselines(session, [Check.model_validate({"name": "c", **fields})])
-    again: dict[str, object] = json.loads(json.dumps(taken))
-    return again
-
-
-UNCHANGED = {"rowsUnchanged": {"table": "users"}}
-
-
-@pytest.mark.parametrize(
-    "change, own, outcome, says",
-    [
-        ("", (0, 0), "passed", ""),
-        ("UPDATE users SET first = 'x', email = id::text", (0, 0), "passed", ""),
-        ("VACUUM FULL users", (0, 0), "passed", ""),
-        ("ALTER TABLE users ALTER id TYPE bigint", (0, 0), "passed", ""),
-        ("ALTER TABLE users RENAME id TO user_id", (0, 0), "passed", ""),
-        ("DELETE FROM orders; DELETE FROM users WHERE id = 1", (0, 1), "failed", "deleted 1 row"),
-        ("INSERT INTO users VALUES (100)", (1, 0), "failed", "inserted 1 row"),
-        ("INSERT INTO users VALUES (100)", (0, 0), "passed", "(50 rows at the start, 51 now)"),
-        ("DELETE FROM orders; UPDATE users SET id = 77 WHERE id = 1", (1, 1), "failed", "other keys"),
-        ("TRUNCATE users CASCADE", (0, 0), "inconclusive", "truncated or rewritten"),
-        ("DROP TABLE users CASCADE; CREATE TABLE users (id int PRIMARY KEY)", (0, 0), "failed", "another table"),
-        ("ALTER TABLE users DROP COLUMN id CASCADE", (0, 0), "passed", "only the number of rows"),
-        ("ALTER TABLE users RENAME TO people", (0, 0), "error", "public.users does not exist"),
-    ],
-)
-async def test_rows_unchanged(
-    session: Session, database: TestDatabase, change: str, own: tuple[int, int], outcome: str, says: str
-) -> None:
-    start = await baselines(session, **UNCHANGED)
-    if change:
-        database.psql(change)
-    context = CheckContext(baselines=start, own_changes={"public.users": own})
-    result = await check(session, context, **UNCHANGED)
-    assert result.outcome == outcome, result
-    assert says in result.message
-
-
-async def test_rows_unchanged_without_a_start_is_inconclusive(session: Session, database: TestDatabase) -> None:
-    assert (await check(session, **UNCHANGED)).outcome == "inconclusive"
-    start = await baselines(session, rowsUnchanged={"table": "later"})
-    database.psql("CREATE TABLE later (id int)")
-    result = await check(session, CheckContext(baselines=start), rowsUnchanged={"table": "later"})
-    assert result.outcome == "inconclusive"
-    assert "public.later does not exist" in result.message
-
-
-async def test_a_slower_query_fails_and_an_unmeasured_one_is_inconclusive(
-    session: Session, database: TestDatabase
-) -> None:
-    fields = {"queryWithin": {"query": "SELECT * FROM slow", "factor": 3}}
-    database.psql("CREATE VIEW slow AS SELECT pg_sleep(0.001)::text AS x")
-    start = await baselines(session, **fields)
-    assert (await check(session, CheckContext(baselines=start), **fields)).outcome == "passed"
-    database.psql("CREATE OR REPLACE VIEW slow AS SELECT pg_sleep(0.1)::text AS x")
-    slower = await check(session, CheckContext(baselines=start), **fields)
-    assert slower.outcome == "failed"
-    assert slower.expected is not None
-    assert "3 times" in slower.expected
-    assert (await check(session, **fields)).outcome == "inconclusive"
-
-
-async def test_a_query_that_does_not_finish_within_its_limit_fails(session: Session) -> None:
-    context = CheckContext(statement_timeout_ms=100)
-    result = await check(session, context, queryWithin={"query": "SELECT pg_sleep(60)", "maxMs": 50})
-    assert result.outcome == "failed"
-    assert result.value == "over 100 ms"
-
-
-async def test_checks_without_a_start_take_none(session: Session) -> None:
-    assert await baselines(session, **number("SELECT 1")) == {}
-    assert await baselines(session, queryWithin={"query": "SELECT 1", "maxMs": 1}) == {}

@@ -181,7 +181,7 @@ START = RowsSeen(rows=10, digest="a", table_id=1, file_id=1)
         (RowsSeen(12, "b", 1, 1), (2, 0), "failed", "inserted 2 rows"),
         (RowsSeen(10, "b", 1, 1), (3, 3), "failed", "other keys"),
         (RowsSeen(11, "b", 1, 1), (3, 3), "inconclusive", "application wrote too"),
-        (RowsSeen(0, "b", 1, 2), (0, 0), "inconclusive", "truncated or rewritten"),
+        (RowsSeen(0, "b", 1, 2), (0, 0), "inconclusive", "truncated, rewritten"),
         (RowsSeen(12, "b", 1, 2), (0, 0), "passed", "application wrote"),
         (RowsSeen(10, "b", 2, 2), (0, 0), "failed", "another table"),
         (RowsSeen(10, "a", 2, 2), (0, 0), "passed", ""),  # rebuilt under the same name with the same rows
@@ -191,6 +191,16 @@ def test_rows_unchanged(now: RowsSeen, own: tuple[int, int], outcome: str, says:
     verdict = judge_rows_unchanged("public.t", START, now, own)
     assert verdict.outcome == outcome
     assert says in verdict.message
+
+
+def test_rows_unchanged_trusts_no_images_that_are_not_there() -> None:
+    other = RowsSeen(9, "b", 1, 1)
+    assert judge_rows_unchanged("t", START, other, (0, 0)).outcome == "passed"
+    unsure = judge_rows_unchanged("t", START, other, (0, 0), all_captured=False)
+    assert unsure.outcome == "inconclusive"
+    assert "`down`" in unsure.message
+    assert judge_rows_unchanged("t", START, START, (0, 0), all_captured=False).outcome == "passed"
+    assert judge_rows_unchanged("t", START, other, (0, 1), all_captured=False).outcome == "failed"
 
 
 def result(outcome: str, *, report_only: bool = False) -> CheckResult:

@@ -143,7 +143,7 @@ def migrations(draw: st.DrawFn) -> DatabaseMigration:
     return DatabaseMigration.model_validate(plain)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(migrations(), st.sampled_from(["development", "staging", "production"]))
 def test_any_migration_survives_the_round_trip(migration: DatabaseMigration, environment: Any) -> None:
     document = from_migration(migration, environment)

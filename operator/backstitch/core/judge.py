@@ -45,7 +45,7 @@ class RowsSeen:
     rows: int
     digest: str | None  # of the keys, whatever their order; None: there is no key to compare
     table_id: int  # oid
-    file_id: int  # relfilenode: another one after a TRUNCATE or a rewrite
+    file_id: int  # of its files, partitions included: another one after TRUNCATE, a rewrite, DETACH
 
 
 def shorten(text: str) -> str:
@@ -165,10 +165,13 @@ def judge_time(*, median_ms: float, before_ms: float | None, factor: Decimal | N
     )
 
 
-def judge_rows_unchanged(table: str, start: RowsSeen, now: RowsSeen, own: tuple[int, int]) -> Verdict:
-    """Tell whether the migration kept the rows of a table; `own` is what it inserted and deleted itself.
+def judge_rows_unchanged(
+    table: str, start: RowsSeen, now: RowsSeen, own: tuple[int, int], *, all_captured: bool = True
+) -> Verdict:
+    """Tell whether the migration kept the rows of a table; `own` is what its images say it inserted and deleted.
 
-    What the application wrote meanwhile is no fault of the migration's, so a difference alone does not fail.
+    What the application wrote meanwhile is no fault of the migration's, so a difference alone does not fail. With
+    `all_captured` False the migration may have written more than its images say, so a difference tells nothing.
     """
     inserted, deleted = own
     value, wanted = _rows(now.rows), _rows(start.rows)
@@ -190,13 +193,23 @@ def judge_rows_unchanged(table: str, start: RowsSeen, now: RowsSeen, own: tuple[
             wanted,
             f"{_own_words(table, own)} The application wrote too, so their keys cannot be compared with the start.",
         )
+    if not all_captured:
+        return Verdict(
+            "inconclusive",
+            value,
+            wanted,
+            f"The rows of {table} are not those of the start, and a step that brings its own `down` may have changed "
+            "them: such changes are not recorded, so they cannot be told from the application's. Leave out the `down`, "
+            "or use rowCount.",
+        )
     if now.rows < start.rows and now.file_id != start.file_id:
         return Verdict(
             "inconclusive",
             value,
             wanted,
             f"{_rows(start.rows - now.rows)} fewer in {table}. The migration's row images show no delete, but the "
-            "table was truncated or rewritten since the start, so who removed them cannot be told.",
+            "table was truncated, rewritten or given other partitions since the start, so who removed them cannot "
+            "be told.",
         )
     return Verdict(
         "passed",

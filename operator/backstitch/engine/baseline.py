@@ -12,6 +12,7 @@ from typing import Any
 from backstitch.core.errors import ConnectionLost, DatabaseError
 from backstitch.core.judge import RowsSeen, Verdict, judge_rows_unchanged
 from backstitch.core.ports import Session
+from backstitch.core.uncaptured import EVERY_TABLE
 from backstitch.engine.verify_queries import median_ms
 from backstitch.engine.verify_session import CannotTell, CheckContext, Seen, find_table, looking, primary_key
 from backstitch.model.check_kinds import OfTable
@@ -51,6 +52,15 @@ async def _measure(session: Session, check: Check) -> dict[str, object] | None:
     return None
 
 
+# One number for the files of a table and of all its partitions and children.
+_FILES = (
+    "WITH RECURSIVE parts(oid) AS (SELECT {oid}::oid UNION SELECT h.inhrelid FROM parts p "
+    "JOIN pg_catalog.pg_inherits h ON h.inhparent = p.oid) "
+    "SELECT hashtextextended(string_agg(c.oid || ':' || c.relfilenode, ',' ORDER BY c.oid), 0) "
+    "FROM parts p JOIN pg_catalog.pg_class c ON c.oid = p.oid"
+)
+
+
 async def count_rows(session: Session, table: Seen, key: Sequence[int]) -> dict[str, object]:
     """Count a table's rows, with a digest of the keys that does not depend on their order.
 
@@ -68,8 +78,7 @@ async def count_rows(session: Session, table: Seen, key: Sequence[int]) -> dict[
         # A sum of 64-bit hashes: the same for the same set of keys, whatever the order the rows are read in.
         digest = f"coalesce(sum(hashtextextended(ROW({row})::text, 0)::numeric), 0)::text"
     rows = await session.rows(
-        f"SELECT count(*) AS rows, {digest} AS digest, "
-        f"(SELECT relfilenode::bigint FROM pg_catalog.pg_class WHERE oid = {table.oid}) AS file FROM {table.sql}"
+        f"SELECT count(*) AS rows, {digest} AS digest, ({_FILES.format(oid=table.oid)}) AS file FROM {table.sql}"
     )
     found = rows[0]
     return {
@@ -92,7 +101,8 @@ async def run_rows_unchanged(
         start = RowsSeen(start.rows, None, start.table_id, start.file_id)
         found = RowsSeen(found.rows, None, found.table_id, found.file_id)
     own = context.own_changes.get(str(table.name), (0, 0))
-    return judge_rows_unchanged(str(table.name), start, found, (own[0], own[1]))
+    captured = not context.uncaptured & {str(table.name), EVERY_TABLE}
+    return judge_rows_unchanged(str(table.name), start, found, (own[0], own[1]), all_captured=captured)
 
 
 def _seen(measured: Mapping[str, Any]) -> RowsSeen:

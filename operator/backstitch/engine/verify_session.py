@@ -29,8 +29,9 @@ class CheckContext:
 
     baselines: Mapping[str, object] = field(default_factory=dict)  # by check name, from engine/baseline.py
     own_changes: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # "schema.table" -> inserted, deleted
+    uncaptured: frozenset[str] = frozenset()  # tables with changes that own_changes lacks: core/uncaptured.py
     phase: str | None = None
-    statement_timeout_ms: int = 60_000
+    statement_timeout_ms: int = 300_000
     search_path: Sequence[str] = ("public",)
 
 
