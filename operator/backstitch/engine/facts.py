@@ -98,7 +98,8 @@ SELECT current_database() AS database,
            WHERE u.n <= i.indnkeyatts) END) ORDER BY ic.relname), '[]')
         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
         WHERE i.indrelid = c.oid AND ic.relname NOT LIKE %s),
-     'family', (SELECT coalesce(jsonb_agg(n.nspname || '.' || r.relname ORDER BY 1), '[]') FROM pg_catalog.pg_inherits h
+     'family', (SELECT coalesce(jsonb_agg(n.nspname || '.' || r.relname ORDER BY n.nspname, r.relname), '[]')
+        FROM pg_catalog.pg_inherits h
         JOIN pg_catalog.pg_class r ON r.oid = CASE WHEN h.inhparent = c.oid THEN h.inhrelid ELSE h.inhparent END
         JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
         WHERE c.oid IN (h.inhparent, h.inhrelid) AND c.relkind = 'r' AND NOT c.relispartition),
