@@ -14,7 +14,7 @@ from backstitch.core.errors import RollbackFailed, StatementFailed
 from backstitch.core.ports import Session
 from backstitch.engine.capture import Captured, look_at_tables
 from backstitch.engine.context import Run
-from backstitch.engine.ledger import note_write
+from backstitch.engine.ledger import lock_unit, update_unit
 from backstitch.model.sql import quote_ident, quote_literal
 
 CHUNK = 5000
@@ -29,9 +29,17 @@ class RowsBack:
     kept: int = 0
     examples: list[str] = field(default_factory=list)
 
+    def add(self, other: RowsBack) -> None:
+        """Add what another chunk did; only the first examples are kept."""
+        self.restored += other.restored
+        self.kept += other.kept
+        self.examples += other.examples[: KEPT_SHOWN - len(self.examples)]
+
 
 @dataclass(frozen=True)
 class _Stretch:
+    """Images of one table and one kind, the newest that are left of that table."""
+
     rel: str
     op: str
     low: int
@@ -40,80 +48,108 @@ class _Stretch:
 
 
 async def put_rows_back(run: Run, step: int, unit: int, total: RowsBack) -> None:
-    """Undo all images of one unit; each chunk is one transaction that also marks its images as undone."""
-    while True:
-        done = False
+    """Undo all images of one unit; each chunk is one transaction that also moves the unit's undo cursor down.
+
+    The cursor is one number per table: each table's own images go back in order, newest first.
+    """
+    rels = await run.session.rows(
+        "SELECT DISTINCT rel FROM backstitch.images WHERE migration_id = %s AND step = %s AND unit = %s",
+        (run.id, step, unit),
+    )
+    done = False
+    while not done:
 
         async def one_chunk() -> None:
             nonlocal done
             chunk = RowsBack()
             async with run.transaction(lock_timeout_ms=5000):
-                stretch = await _next_stretch(run.session, run.id, step, unit)
-                if stretch is None:
+                cursor = (await lock_unit(run.session, run.id, step, unit))["cursor"] or {}
+                reached: dict[str, int] = cursor.get("undoneDownTo", {})
+                images = UnitImages(run.session, run.id, step, unit, {r["rel"]: reached.get(r["rel"]) for r in rels})
+                undone = await _undo_newest(images, chunk)
+                if undone is None:
                     done = True
                     return
-                await _undo_parents_first(run.session, run.id, step, unit, stretch, chunk)
-                await note_write(run.session, run.id)
-            total.restored += chunk.restored
-            total.kept += chunk.kept
-            total.examples += chunk.examples[: KEPT_SHOWN - len(total.examples)]
+                reached = {**reached, undone.rel: undone.low}
+                await update_unit(run.session, run.id, step, unit, cursor={**cursor, "undoneDownTo": reached})
+            total.add(chunk)
 
         await run.patiently("Putting rows back", None, step, one_chunk)
-        if done:
-            return
 
 
-_POINTED_AT = (
-    " AND id <= (SELECT max(id) FROM backstitch.images WHERE migration_id = {0} AND step = {1} AND unit = {2} "
-    "AND NOT undone AND rel IN (SELECT pn.nspname || '.' || p.relname FROM pg_constraint k "
-    "JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace "
-    "JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
-    "WHERE k.contype = 'f' AND k.confrelid <> k.conrelid AND n.nspname || '.' || c.relname = {3})) "
-)
+@dataclass(frozen=True)
+class UnitImages:
+    """The images of one unit that are left: below a number for each table, or all."""
+
+    session: Session
+    migration_id: int
+    step: int
+    unit: int
+    below: dict[str, int | None]
+
+    async def newest(self, rel: str, above: int = 0) -> _Stretch | None:
+        """Give the newest images of a table that are of one kind, at most CHUNK, none older than `above`."""
+        below = self.below[rel]
+        rows = await self.session.rows(
+            "SELECT op, min(id) AS low, max(id) AS high, count(*) AS rows FROM ("
+            "SELECT id, op, count(*) FILTER (WHERE op <> newest) OVER (ORDER BY id DESC) AS others FROM ("
+            "SELECT id, op::text AS op, first_value(op::text) OVER (ORDER BY id DESC) AS newest "
+            "FROM backstitch.images WHERE migration_id = %s AND step = %s AND unit = %s AND rel = %s "
+            "AND id < %s AND id > %s ORDER BY id DESC LIMIT %s) i) j WHERE others = 0 GROUP BY op",
+            (self.migration_id, self.step, self.unit, rel, 2**63 - 1 if below is None else below, above, CHUNK),
+        )
+        return _Stretch(rel=rel, **rows[0]) if rows else None
 
 
-async def _next_stretch(
-    session: Session, migration_id: int, step: int, unit: int, *, pointed_at_by: str | None = None
-) -> _Stretch | None:
-    only = " "
-    if pointed_at_by is not None:
-        only = _POINTED_AT.format(migration_id, step, unit, quote_literal(pointed_at_by).replace("%", "%%"))
-    rows = await session.rows(
-        "WITH newest AS (SELECT id, rel, op::text AS op FROM backstitch.images WHERE migration_id = %s AND step = %s "
-        f"AND unit = %s AND NOT undone{only}ORDER BY id DESC LIMIT %s), "
-        "first AS (SELECT rel, op FROM newest ORDER BY id DESC LIMIT 1), "
-        "cut AS (SELECT max(n.id) AS id FROM newest n, first f WHERE (n.rel, n.op) IS DISTINCT FROM (f.rel, f.op)) "
-        "SELECT f.rel, f.op, min(n.id) AS low, max(n.id) AS high, count(*) AS rows FROM newest n, first f, cut "
-        "WHERE n.id > coalesce(cut.id, 0) GROUP BY f.rel, f.op",
-        (migration_id, step, unit, CHUNK),
-    )
-    return _Stretch(**rows[0]) if rows else None
+async def _undo_newest(images: UnitImages, back: RowsBack) -> _Stretch | None:
+    """Undo the newest images that can be; give what was undone, or None when nothing is left.
 
-
-async def _undo_parents_first(
-    session: Session, migration_id: int, step: int, unit: int, stretch: _Stretch, back: RowsBack
-) -> None:
-    """Undo a stretch, or, where a foreign key refuses that, the newest stretch of a table it points at.
-
-    What cascades has younger images than the row that caused it, and must go back after it. Only the order between
-    tables changes by this; each table's own images stay in order.
+    The order between tables matters only where a foreign key says so. What cascades has younger images than the row
+    that caused it, and must go back after it; what came first may hold what came later.
     """
-    try:
-        async with session.transaction():
-            await _undo_stretch(session, migration_id, step, unit, stretch, back)
-            await session.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    except StatementFailed as error:
-        parent = None
-        if error.sqlstate == "23503":
-            parent = await _next_stretch(session, migration_id, step, unit, pointed_at_by=stretch.rel)
-        if parent is None or parent.op == "I":
-            raise
-        await _undo_parents_first(session, migration_id, step, unit, parent, back)
+    found = [s for s in [await images.newest(rel) for rel in images.below] if s is not None]
+    if not found:
+        return None
+    first = max(found, key=lambda s: s.high)
+    others = max((s.high for s in found if s is not first), default=0)
+    candidates = [first, await images.newest(first.rel, above=others)]
+    parents = await _tables_pointed_at(images.session, first.rel)
+    candidates += [s for s in found if s.rel in parents and s.op != "I"]
+    refusal: StatementFailed | None = None
+    for stretch in candidates:
+        if stretch is None:
+            continue
+        tried = RowsBack()
+        try:
+            async with images.session.transaction():
+                await _undo_stretch(images, stretch, tried)
+                await images.session.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        except StatementFailed as error:
+            if error.sqlstate != "23503":
+                raise
+            refusal = error
+        else:
+            back.add(tried)
+            return stretch
+    assert refusal is not None
+    raise refusal
 
 
-async def _undo_stretch(
-    session: Session, migration_id: int, step: int, unit: int, stretch: _Stretch, back: RowsBack
-) -> None:
+async def _tables_pointed_at(session: Session, rel: str) -> set[str]:
+    """Give the tables that a table's foreign keys point at, and those that these point at, and so on."""
+    rows = await session.rows(
+        "WITH RECURSIVE up AS (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname || '.' || c.relname = %s "
+        "UNION SELECT k.confrelid FROM pg_constraint k JOIN up ON k.conrelid = up.oid WHERE k.contype = 'f') "
+        "SELECT n.nspname || '.' || c.relname AS rel FROM up JOIN pg_class c USING (oid) "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace",
+        (rel,),
+    )
+    return {r["rel"] for r in rows} - {rel}
+
+
+async def _undo_stretch(unit: UnitImages, stretch: _Stretch, back: RowsBack) -> None:
+    session = unit.session
     tables = await look_at_tables(session, [stretch.rel])
     if not tables:
         raise RollbackFailed(
@@ -125,8 +161,9 @@ async def _undo_stretch(
     types = await column_types(session, table)
     silenced = await _silence_triggers(session, table)
     images = (
-        f"SELECT * FROM backstitch.images WHERE migration_id = {migration_id} AND step = {step} AND unit = {unit} "
-        f"AND id BETWEEN {stretch.low} AND {stretch.high} AND rel = {quote_literal(stretch.rel)} AND NOT undone"
+        f"SELECT * FROM backstitch.images WHERE migration_id = {unit.migration_id} AND step = {unit.step} "
+        f"AND unit = {unit.unit} AND id BETWEEN {stretch.low} AND {stretch.high} "
+        f"AND rel = {quote_literal(stretch.rel)}"
     )
     match stretch.op:
         case "I":
@@ -139,11 +176,6 @@ async def _undo_stretch(
     back.restored += restored
     for trigger, word in silenced:
         await session.execute(f"ALTER TABLE {table.sql} ENABLE {word}TRIGGER {quote_ident(trigger)}")
-    await session.execute(
-        "UPDATE backstitch.images SET undone = true WHERE migration_id = %s AND step = %s AND unit = %s "
-        "AND id BETWEEN %s AND %s AND rel = %s",
-        (migration_id, step, unit, stretch.low, stretch.high, stretch.rel),
-    )
 
 
 async def column_types(session: Session, table: Captured) -> dict[str, str]:

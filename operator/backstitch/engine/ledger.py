@@ -222,10 +222,3 @@ async def update_unit(session: Session, migration_id: int, step: int, unit: int,
         "INSERT INTO backstitch.writes SELECT migration_id, pg_current_xact_id() FROM unit ON CONFLICT DO NOTHING",
         (*params, migration_id, step, unit),
     )
-
-
-async def note_write(session: Session, migration_id: int) -> None:
-    """Remember this transaction's id as ours, so that a proof can tell our rows from the application's."""
-    await session.execute(
-        "INSERT INTO backstitch.writes VALUES (%s, pg_current_xact_id()) ON CONFLICT DO NOTHING", (migration_id,)
-    )

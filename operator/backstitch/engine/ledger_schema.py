@@ -56,12 +56,12 @@ TABLES = (
         started_at timestamptz, finished_at timestamptz,
         PRIMARY KEY (migration_id, step, unit),
         FOREIGN KEY (migration_id, step) REFERENCES backstitch.steps ON DELETE CASCADE)""",
+    # One index only, because every changed row pays for it; ids grow, so it is filled at its right end.
     """CREATE TABLE backstitch.images (
-        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         migration_id bigint NOT NULL, step integer NOT NULL, unit integer NOT NULL,
+        id bigint GENERATED ALWAYS AS IDENTITY,
         rel text NOT NULL, op "char" NOT NULL, key jsonb NOT NULL, old jsonb, new jsonb,
-        undone boolean NOT NULL DEFAULT false)""",
-    "CREATE INDEX images_by_unit ON backstitch.images (migration_id, step, unit, id)",
+        PRIMARY KEY (migration_id, step, unit, id))""",
     """CREATE TABLE backstitch.writes (migration_id bigint NOT NULL, xid xid8 NOT NULL,
         PRIMARY KEY (migration_id, xid))""",
 )

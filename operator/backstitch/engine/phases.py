@@ -125,7 +125,7 @@ async def verify(run: Run, checks: list[Check], phase: str | None) -> None:
 async def _own_changes(run: Run) -> dict[str, tuple[int, int]]:
     rows = await run.session.rows(
         "SELECT rel, count(*) FILTER (WHERE op = 'I') AS inserted, count(*) FILTER (WHERE op = 'D') AS deleted "
-        "FROM backstitch.images WHERE migration_id = %s AND NOT undone GROUP BY rel",
+        "FROM backstitch.images WHERE migration_id = %s GROUP BY rel",
         (run.id,),
     )
     return {r["rel"]: (r["inserted"], r["deleted"]) for r in rows}
