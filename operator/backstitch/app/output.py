@@ -90,7 +90,7 @@ class Lines:
     def _news(self, record: Record) -> list[str]:
         last = self._last
         lines = []
-        if last is None or (record.state, record.reason, record.phase) != (last.state, last.reason, last.phase):
+        if last is None or _place(record) != _place(last):
             lines.append(self._state_line(record))
         if record.backup is not None and (last is None or record.backup != last.backup):
             lines.append(f"  backup: {backup_summary(record.backup)}")
@@ -121,6 +121,11 @@ class Lines:
                 self._tenths[step.name] = tenth
                 return [f"  step {step.name}: {rows_text(step)}"]
         return []
+
+
+def _place(record: Record) -> tuple[str, ...]:
+    """What makes a new line about the whole; while it runs, its message changes too often for that."""
+    return (record.state, record.reason, record.phase or "", record.message if record.state in RESTING else "")
 
 
 def step_summary(step: StepRecord) -> str:

@@ -46,7 +46,7 @@ def message_of(record: Record, what_to_do: Mapping[State, str] = WHAT_TO_DO) -> 
     rollback = record.rollback if record.state in (S.ROLLED_BACK, S.NEEDS_HELP) else None
     if rollback is not None and (rollback.verdict is None or rollback.verdict not in parts[0]):
         parts.append(proof_of(rollback))
-    if record.state is S.SUCCEEDED and record.revert_until is not None:
+    if record.state is S.SUCCEEDED and record.revert_until is not None and "revert window" not in parts[0]:
         parts.append(f"It can be rolled back until {record.revert_until:%Y-%m-%d %H:%M} UTC.")
     if record.blockers and record.state in (S.MIGRATING, S.ROLLING_BACK):
         parts.append(f"Waits for a lock held by {record.blockers[0]}.")
