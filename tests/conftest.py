@@ -9,4 +9,5 @@ pytest_plugins = [
     "tests.plugins.store",
     "tests.plugins.proxy",
     "tests.plugins.engine",
+    "tests.plugins.operator",
 ]

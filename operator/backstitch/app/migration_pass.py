@@ -36,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 RunEngine = Callable[[Job, World], Awaitable[Record]]
 
-LOOK_AGAIN_S = 15.0  # for what does not exist yet and cannot be watched: Secrets and ConfigMaps
 TURN_S = 30.0  # who waits for a turn is woken; this is for a wake that got lost
 PATIENCE_S = 30.0
 
@@ -61,6 +60,7 @@ class Parts:
     wake: Callable[[Key], None]  # another migration
     wake_target: Callable[[Key], None]
     relook_s: float = 60.0  # after trouble that only a person can mend
+    look_again_s: float = 15.0  # for what does not exist yet and is not watched: Secrets and ConfigMaps
 
 
 class MigrationPasses:
@@ -113,7 +113,7 @@ class _Pass:
             return await self._refuse_invalid(explain_invalid(error))
         except NotThere as error:
             await self._show_trouble(error)
-            return LOOK_AGAIN_S
+            return self._parts.look_again_s
         except TargetError as error:
             await self._show_trouble(error)
             if error.retry:
@@ -141,7 +141,7 @@ class _Pass:
         target = await parts.targets.open(Key(self._key.namespace, self._spec.target_ref.name))
         sources, missing = await parts.targets.read_sources(self._key.namespace, self._spec)
         if missing and not self._held:
-            return await self._wait("ConfigMapMissing", f"Waits for {', '.join(missing)}. Create it.", LOOK_AGAIN_S)
+            return await self._wait("ConfigMapMissing", f"Waits for {', '.join(missing)}.", parts.look_again_s)
         store = await parts.targets.store(target)
         archiver = await parts.targets.archiver(target)
         job = Job(
@@ -187,7 +187,7 @@ class _Pass:
         if parts.registry.asked(self._key, self._seen.uid).deleted and record.state in UNTOUCHED and self._held:
             await self._let_go()
             return None
-        return record.again_after_s or LOOK_AGAIN_S
+        return record.again_after_s or self._parts.look_again_s
 
     async def _rest(self, record: Record) -> None:
         """Show a resting record, let the object go, and wake who waited for it."""

@@ -72,6 +72,7 @@ class Operator:
             wake=self._wake_migration,
             wake_target=self._wake_target,
             relook_s=settings.probe_s,
+            look_again_s=settings.look_again_s,
         )
         self._migrations = Supervisor(
             MigrationPasses(parts),
@@ -134,7 +135,11 @@ class Operator:
                 self._events.forget(body["metadata"]["uid"])
                 self._wake_users(Key(key.namespace, (body.get("spec") or {}).get("targetRef", {}).get("name", "")))
             return
-        if self._registry.see(seen_of(body)):
+        seen, before = seen_of(body), self._registry.get(key)
+        if before is not None and before.uid == seen.uid and before.asked != seen.asked:
+            asked = {"tokens": seen.asked.tokens(), "deleted": seen.asked.deleted}
+            logger.info("asked", extra={"namespace": key.namespace, "object": key.name, **asked})
+        if self._registry.see(seen):
             self._migrations.wake(key)
 
     def _is_target_news(self, body: dict[str, Any]) -> bool:

@@ -24,6 +24,7 @@ class OperatorSettings(Frozen):
     max_running: int = Field(default=8, description="How many migrations run at once.", ge=1, le=500)
     resync_s: float = Field(default=600, description="Seconds between full lists, beside the watch.", ge=10)
     probe_s: float = Field(default=60, description="Seconds between two looks at one target.", ge=1)
+    look_again_s: float = Field(default=15, description="Seconds until a missing Secret is looked for again.", ge=1)
     grace_s: float = Field(default=20, description="Seconds to stop in; below the pod's grace period.", ge=1, le=600)
 
 
