@@ -11,7 +11,7 @@ import pytest
 from backstitch.adapters.conninfo import parse_url
 from backstitch.adapters.dump import PgArchiver
 from backstitch.adapters.postgres import PostgresDatabase
-from backstitch.core.errors import BackstitchError, BackupFailed, StorageError
+from backstitch.core.errors import BackstitchError, BackupFailed, ConnectionLost, StorageError
 from backstitch.core.ports import StoredObject
 from backstitch.engine.backup import find_backup, prove_backup, secure_backup, take_backup
 from backstitch.engine.scratch import scratch_prefix
@@ -100,10 +100,10 @@ async def test_leftovers_of_a_killed_attempt_go_and_complete_ones_stay(shop: Tes
     assert sorted(objects) == sorted([*KEYS, *(key.replace("a1", "a0") for key in KEYS), "shop/other/a1/full.pgc"])
 
 
-async def test_a_killed_dump_is_a_failure(shop: TestDatabase, proxy: PgProxy) -> None:
+async def test_a_dump_whose_server_goes_away_is_a_lost_connection(shop: TestDatabase, proxy: PgProxy) -> None:
     ports = await ports_of(shop, proxy.url)
     proxy.cut_when(lambda sql: sql.startswith("COPY"), fate="lost")
-    with pytest.raises(BackupFailed, match="pg_dump"):
+    with pytest.raises(ConnectionLost, match="pg_dump"):
         await take_backup(REQUEST, ports)
     assert store_of(ports).objects == {}
 
@@ -177,12 +177,33 @@ async def test_owners_that_cannot_be_kept_do_not_stop_the_proof(shop: TestDataba
     assert (proof.owners_kept, proof.tables) == (False, 4)
 
 
-async def test_an_extension_the_role_may_not_create_is_named(shop: TestDatabase) -> None:
-    shop.psql("CREATE EXTENSION pageinspect", superuser=True)
-    with pytest.raises(BackupFailed, match="pageinspect") as caught:
+async def test_what_only_a_superuser_may_create_is_left_out_of_the_proof_and_said(shop: TestDatabase) -> None:
+    shop.psql("CREATE EXTENSION pageinspect; COMMENT ON EXTENSION pageinspect IS 'x'", superuser=True)
+    shop.psql("CREATE FUNCTION e() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'", superuser=True)
+    shop.psql("CREATE EVENT TRIGGER ev ON ddl_command_end EXECUTE FUNCTION e()", superuser=True)
+    shop.psql("CREATE EXTENSION hstore; CREATE TABLE h AS SELECT 'a=>1'::hstore AS h")  # trusted: restored
+    _, proof = await secure_backup(REQUEST, await ports_of(shop))
+    assert proof.left_out == ("EVENT TRIGGER ev", "EXTENSION pageinspect")
+    assert proof.tables == 4
+
+
+async def test_an_extension_that_tables_need_and_the_role_may_not_create_is_named(shop: TestDatabase) -> None:
+    shop.psql("CREATE EXTENSION bloom; CREATE TABLE b (a int); CREATE INDEX ON b USING bloom (a)", superuser=True)
+    shop.psql("ALTER TABLE b OWNER TO app_owner", superuser=True)
+    with pytest.raises(BackupFailed, match="bloom") as caught:
         await secure_backup(REQUEST, await ports_of(shop))
     assert "superuser" in caught.value.message
     assert scratch_left(shop) == []
+
+
+async def test_a_backup_of_a_copy_is_not_taken_for_ours(shop: TestDatabase) -> None:
+    ports = await ports_of(shop)
+    manifest, _ = await secure_backup(REQUEST, ports)
+    other = manifest.model_copy(update={"database": "staging"})
+    store_of(ports).objects[KEYS[1]] = other.model_dump_json(by_alias=True, indent=1).encode()
+    with pytest.raises(BackupFailed, match="another database") as caught:
+        await secure_backup(REQUEST, ports)
+    assert caught.value.reason == "BackupOfAnother"
 
 
 async def test_a_trigger_of_ours_that_is_still_there_does_not_stop_the_proof(shop: TestDatabase) -> None:

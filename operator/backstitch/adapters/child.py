@@ -9,12 +9,19 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from backstitch.core.errors import BackupFailed
+from backstitch.core.errors import BackupFailed, ConnectionLost
 
 _CHUNK = 256 * 1024
 _LINES_KEPT = 60
 _LINE_BYTES = 2000
 
+# The server went away or takes nobody just now: the same work may be done when it is back.
+_LOST = re.compile(
+    r"server closed the connection|terminating connection|connection to server (was lost|.*(refused|timed out|reset))|"
+    r"no connection to the server|could not (receive|send) data|connection not open|SSL SYSCALL|"
+    r"the database system is|too many (clients|connections)|remaining connection slots",
+    re.IGNORECASE,
+)
 _KEY_VALUES = re.compile(r"=\(.*\)")
 # What a person can do about the usual refusals. The first match wins.
 _ADVICE = (
@@ -65,11 +72,12 @@ class Child:
             return
 
     async def finish(self) -> None:
-        """Wait for its end. Raises BackupFailed with its last words when it did not exit with 0."""
+        """Wait for its end. Raises BackupFailed with its last words, or ConnectionLost, when it did not exit with 0."""
         code = await self._process.wait()
         await self._reading
         if code != 0:
-            raise BackupFailed(f"{self._name} failed: {self._words() or f'it ended with {code}'}")
+            message = f"{self._name} failed: {self._words() or f'it ended with {code}'}"
+            raise ConnectionLost(message) if _LOST.search(message) else BackupFailed(message)
 
     async def end(self) -> None:
         """Kill it when it still runs."""

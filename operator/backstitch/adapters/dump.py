@@ -7,11 +7,14 @@ The password goes through the child's environment, never through argv. Nothing i
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
+from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
+from backstitch.adapters.archive_list import read_contents, without
 from backstitch.adapters.cafile import ca_file
 from backstitch.adapters.child import running
 from backstitch.adapters.conninfo import ConnectionSettings
@@ -62,10 +65,13 @@ class PgArchiver:
             async for chunk in chunks:
                 yield chunk
 
-    async def restore(self, chunks: AsyncIterator[bytes], *, database: str, keep_owners: bool = True) -> None:
+    async def restore(
+        self, chunks: AsyncIterator[bytes], *, database: str, keep_owners: bool = True, leave_out: Sequence[str] = ()
+    ) -> None:
         """Restore a custom-format dump into an existing empty database of the same server.
 
         `keep_owners=False` leaves out owners and grants: everything belongs to the role that restores.
+        `leave_out` names entries to leave out with their comments, such as `EXTENSION postgis`.
         Raises BackupFailed at the first error, with what to do about the usual ones.
         """
         settings = (await self._database.settings()).with_database(database)
@@ -81,7 +87,13 @@ class PgArchiver:
         ]
         # Commits need not wait for the disk here: the copy counts only after it was compared.
         environment = _environment(settings, "-c synchronous_commit=off -c statement_timeout=0")
-        async with running("pg_restore", arguments, environment, takes_input=True) as child:
+        async with AsyncExitStack() as stack:
+            if leave_out:
+                contents, chunks = await read_contents(self._tools.pg_restore, chunks, environment)
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="backstitch-list-")))
+                (folder / "list").write_text(without(contents, leave_out))
+                arguments.append(f"--use-list={folder / 'list'}")
+            child = await stack.enter_async_context(running("pg_restore", arguments, environment, takes_input=True))
             await child.feed(chunks)
             await child.finish()
 

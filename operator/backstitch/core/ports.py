@@ -98,16 +98,20 @@ class Archiver(Protocol):
     def dump(self, *, snapshot: str | None, schema_only: bool) -> AsyncIterator[bytes]:
         """Stream a custom-format dump of the target database.
 
-        Raises BackupFailed at the end of the stream when pg_dump did not exit with 0, so that `put` aborts.
+        Raises BackupFailed at the end of the stream when pg_dump did not exit with 0, so that `put` aborts;
+        ConnectionLost when that was because the server went away.
         """
 
     def dump_ledger(self) -> AsyncIterator[bytes]:
         """Stream a custom-format dump of schema `backstitch` only, which `dump` leaves out."""
 
-    async def restore(self, chunks: AsyncIterator[bytes], *, database: str, keep_owners: bool = True) -> None:
+    async def restore(
+        self, chunks: AsyncIterator[bytes], *, database: str, keep_owners: bool = True, leave_out: Sequence[str] = ()
+    ) -> None:
         """Restore a custom-format dump into an existing database of the same server; stop at the first error.
 
-        `keep_owners=False` leaves out owners and grants. Publications and subscriptions are always left out.
+        `keep_owners=False` leaves out owners and grants; `leave_out` entries such as `EXTENSION postgis` with their
+        comments. Publications and subscriptions are always left out.
         """
 
     @property

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from backstitch.core.errors import BackupFailed, DatabaseError, StorageError
+from backstitch.core.errors import BackupFailed, ConnectionLost, DatabaseError, StorageError
 from backstitch.core.ports import Archiver, Clock, Database, ObjectStore, Session
 from backstitch.engine.digest import all_digests
-from backstitch.engine.prove import restore_and_compare
+from backstitch.engine.prove import Rights, restore_and_compare, restore_rights
 from backstitch.engine.scratch import PreparedScratch, scratch_database
 from backstitch.engine.streams import close_stream, once, read_object, together
 from backstitch.model.backup import BackupObject, BackupRequest, Manifest, Proof, TableDigest
@@ -25,10 +25,11 @@ from backstitch.model.backup import BackupObject, BackupRequest, Manifest, Proof
 FULL, SCHEMA, MANIFEST, PROOF = "full.pgc", "schema.pgc", "manifest.json", "proof.json"
 T = TypeVar("T")
 
-_FACTS = """
+_MAY_IDENTIFY = "has_function_privilege('pg_catalog.pg_control_system()', 'execute') AS may_identify"
+_FACTS = f"""
 SELECT pg_export_snapshot() AS exported, pg_current_snapshot()::text AS snapshot, pg_current_wal_lsn()::text AS lsn,
        ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int AS timeline,
-       has_function_privilege('pg_catalog.pg_control_system()', 'execute') AS may_identify
+       {_MAY_IDENTIFY}
 """
 # A trigger of ours that is still on a table calls a function of the ledger's schema, which no dump holds.
 _SUPPORTING = """
@@ -77,24 +78,35 @@ class Stages:
 async def secure_backup(request: BackupRequest, ports: BackupPorts) -> Secured:
     """Give a proven backup: the one of this attempt when it is there, else a new one, proven.
 
-    The scratch database is made while the dump runs. Raises BackupFailed, StorageError, TargetError.
+    The scratch database is made while the dump runs. Raises BackupFailed, StorageError, TargetError, ConnectionLost.
     """
+    try:
+        return await _secure(request, ports)
+    except ConnectionLost:
+        raise
+    except DatabaseError as error:  # nothing was touched yet: to the migration it is all one
+        raise BackupFailed(f"The backup could not be taken and proven: {error.message}", reason=error.reason) from error
+
+
+async def _secure(request: BackupRequest, ports: BackupPorts) -> Secured:
     found = await find_backup(request, ports.store)
     if found is not None:
         manifest, proof = found
+        await _refuse_another(manifest, ports)
         return Secured(manifest, proof or await prove_backup(manifest, ports))
     stages = Stages(ports.clock)
     async with PreparedScratch(ports.database, purpose="proof", owner=scratch_owner(request)) as prepared:
-        manifest = await take_backup(request, ports, stages)
+        manifest, rights = await together(take_backup(request, ports, stages), restore_rights(ports.database))
         name = await stages.timed("waitForScratch", prepared.name())
-        proof = await _prove_in(name, manifest, ports, stages)
+        proof = await _prove_in(name, manifest, ports, stages, rights=rights)
     return Secured(manifest, proof)
 
 
 async def take_backup(request: BackupRequest, ports: BackupPorts, stages: Stages | None = None) -> Manifest:
     """Dump the target and digest all its tables in one snapshot; write the manifest last.
 
-    When anything fails, nothing that looks complete is left. Raises BackupFailed, StorageError, TargetError.
+    When anything fails, nothing that looks complete is left. Raises BackupFailed, StorageError, TargetError,
+    ConnectionLost.
     """
     stages = stages or Stages(ports.clock)
     await _remove_incomplete(request, ports.store)
@@ -107,6 +119,8 @@ async def take_backup(request: BackupRequest, ports: BackupPorts, stages: Stages
         await ports.store.put(request.folder + MANIFEST, once(_json(manifest)))
     except DatabaseError as error:
         await _remove(request, ports.store)
+        if isinstance(error, ConnectionLost):
+            raise
         raise BackupFailed(f"The backup could not be taken: {error.message}", reason=error.reason) from error
     except BaseException:
         await _remove(request, ports.store)
@@ -123,7 +137,8 @@ async def prove_backup(manifest: Manifest, ports: BackupPorts) -> Proof:
     """
     stages = Stages(ports.clock)
     async with scratch_database(ports.database, purpose="proof", owner=scratch_owner(manifest.request)) as name:
-        return await _prove_in(name, manifest, ports, stages)
+        rights = await restore_rights(ports.database)
+        return await _prove_in(name, manifest, ports, stages, rights=rights)
 
 
 async def find_backup(request: BackupRequest, store: ObjectStore) -> tuple[Manifest, Proof | None] | None:
@@ -152,9 +167,7 @@ def scratch_owner(request: BackupRequest) -> str:
 
 async def _take_in(session: Session, request: BackupRequest, ports: BackupPorts, stages: Stages) -> Manifest:
     facts = (await session.rows(_FACTS))[0]
-    identifier = ""
-    if facts["may_identify"]:
-        identifier = (await session.rows("SELECT system_identifier::text AS it FROM pg_control_system()"))[0]["it"]
+    identifier = await _identifier(session) if facts["may_identify"] else ""
     supporting = tuple(row["definition"] for row in await session.rows(_SUPPORTING))
 
     async def put(name: str, *, schema_only: bool) -> BackupObject:
@@ -191,7 +204,29 @@ async def _take_in(session: Session, request: BackupRequest, ports: BackupPorts,
     )
 
 
-async def _prove_in(name: str, manifest: Manifest, ports: BackupPorts, stages: Stages) -> Proof:
+async def _refuse_another(manifest: Manifest, ports: BackupPorts) -> None:
+    """A copy of a database has the ledger of the original, so in one store both would claim the same backup."""
+    session = await ports.database.connect(purpose="identity", read_only=True)
+    try:
+        may = (await session.rows("SELECT has_function_privilege('pg_catalog.pg_control_system()', 'execute') AS may"))[
+            0
+        ]
+        identifier = await _identifier(session) if may["may"] else ""
+    finally:
+        await session.close()
+    if (manifest.database, manifest.system_identifier) != (ports.database.name, identifier):
+        raise BackupFailed(
+            f"{ports.store.url}/{manifest.request.folder} holds a backup of another database ({manifest.database} of "
+            f"server {manifest.system_identifier or 'unknown'}). Give each target a place of its own for backups.",
+            reason="BackupOfAnother",
+        )
+
+
+async def _identifier(session: Session) -> str:
+    return str((await session.rows("SELECT system_identifier::text AS it FROM pg_control_system()"))[0]["it"])
+
+
+async def _prove_in(name: str, manifest: Manifest, ports: BackupPorts, stages: Stages, *, rights: Rights) -> Proof:
     folder = manifest.request.folder
     written = await read_object(ports.store, folder + MANIFEST)
     if written != _json(manifest):
@@ -199,13 +234,16 @@ async def _prove_in(name: str, manifest: Manifest, ports: BackupPorts, stages: S
             f"{ports.store.url}/{folder}{MANIFEST} reads back differently from what was written.",
             reason="BackupDamaged",
         )
-    owners_kept = await restore_and_compare(manifest, name, ports.database, ports.archiver, ports.store, stages.timed)
+    rights = await restore_and_compare(
+        manifest, name, ports.database, ports.archiver, ports.store, stages.timed, rights=rights
+    )
     proof = Proof(
         proven_at=ports.clock.now(),
         manifest_sha256=_sha256(written),
         tables=len(manifest.tables),
         rows=manifest.rows,
-        owners_kept=owners_kept,
+        owners_kept=rights.keep_owners,
+        left_out=rights.leave_out,
         milliseconds=dict(stages.spent),
     )
     await ports.store.put(folder + PROOF, once(_json(proof)))

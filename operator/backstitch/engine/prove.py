@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, replace
 from typing import Any
 
-from backstitch.core.errors import BackupFailed, DatabaseError
+from backstitch.core.errors import BackupFailed, ConnectionLost, DatabaseError
 from backstitch.core.ports import Archiver, Database, ObjectStore
 from backstitch.engine.digest import all_digests, differing
 from backstitch.engine.scratch import create_like
@@ -17,6 +18,14 @@ from backstitch.model.sql import quote_ident
 Timed = Callable[[str, Coroutine[Any, Any, Any]], Awaitable[Any]]
 _NAMED = 5  # tables that a message names
 
+# Extensions that only a superuser may create, and event triggers: a plain role restores without them.
+_TOO_HIGH = """
+SELECT 'EXTENSION ' || e.extname AS what FROM pg_catalog.pg_extension e
+  JOIN pg_catalog.pg_available_extension_versions v ON v.name = e.extname AND v.version = e.extversion
+ WHERE v.superuser AND NOT v.trusted
+UNION ALL SELECT 'EVENT TRIGGER ' || evtname FROM pg_catalog.pg_event_trigger
+ORDER BY 1
+"""
 # Owners that this role may not give things to, and grants it may not repeat (pg_restore would have to become
 # the grantor). What belongs to an extension is not in a dump; pg_database_owner is whoever owns the copy.
 _OWNERS = """
@@ -39,42 +48,56 @@ owners AS (
     SELECT FROM pg_catalog.pg_class c, LATERAL aclexplode(relacl) a
      WHERE c.oid >= 16384 AND a.grantor <> relowner AND ('pg_class'::regclass, c.oid) NOT IN (SELECT * FROM members)
 )
-SELECT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
-       OR (NOT EXISTS (SELECT FROM grants)
-           AND NOT EXISTS (SELECT FROM owners
-                            WHERE role <> 'pg_database_owner'::regrole AND NOT pg_has_role(role, %s))) AS may
+SELECT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) AS superuser,
+       NOT EXISTS (SELECT FROM grants)
+       AND NOT EXISTS (SELECT FROM owners
+                        WHERE role <> 'pg_database_owner'::regrole AND NOT pg_has_role(role, %s)) AS may
 """
 
 
+@dataclass(frozen=True)
+class Rights:
+    """What our role may restore. `leave_out`: entries of the archive that it may not, such as `EXTENSION postgis`."""
+
+    keep_owners: bool
+    leave_out: tuple[str, ...] = ()
+
+
 async def restore_and_compare(
-    manifest: Manifest, name: str, database: Database, archiver: Archiver, store: ObjectStore, timed: Timed
-) -> bool:
-    """Restore into the empty database `name` and compare; give whether owners were kept.
+    manifest: Manifest,
+    name: str,
+    database: Database,
+    archiver: Archiver,
+    store: ObjectStore,
+    timed: Timed,
+    *,
+    rights: Rights,
+) -> Rights:
+    """Restore into the empty database `name` and compare; give what was kept.
 
     Raises BackupFailed: `BackupDamaged` when the store gives other bytes, `RowsDiffer`, or what the restore said.
     """
-    keep_owners = await may_keep_owners(database)
     try:
-        await timed("restore", restore_into(manifest, name, database, archiver, store, keep_owners=keep_owners))
+        await timed("restore", restore_into(manifest, name, database, archiver, store, rights=rights))
     except BackupFailed as error:
-        if not keep_owners or error.reason == "BackupDamaged":
+        if not rights.keep_owners or error.reason == "BackupDamaged":
             raise
         # A refusal over an owner or a grant says nothing about the rows: once more, without them.
-        keep_owners = False
+        rights = replace(rights, keep_owners=False)
         await _empty(database, name)
-        await timed("restoreAgain", restore_into(manifest, name, database, archiver, store, keep_owners=False))
+        await timed("restoreAgain", restore_into(manifest, name, database, archiver, store, rights=rights))
     await timed("compare", compare_rows(manifest, name, database))
-    return keep_owners
+    return rights
 
 
 async def restore_into(
-    manifest: Manifest, name: str, database: Database, archiver: Archiver, store: ObjectStore, *, keep_owners: bool
+    manifest: Manifest, name: str, database: Database, archiver: Archiver, store: ObjectStore, *, rights: Rights
 ) -> None:
     """Restore the full dump into an empty database; both objects are hashed as they are read."""
     if manifest.supporting:
         await _add_supporting(manifest, name, database)
     await together(
-        _restore(manifest.full, name, archiver, store, keep_owners=keep_owners),
+        _restore(manifest.full, name, archiver, store, rights=rights),
         check_object(manifest.schema_only, store),
     )
 
@@ -86,26 +109,36 @@ async def check_object(expected: BackupObject, store: ObjectStore) -> None:
     _same(expected, hashed, store)
 
 
-async def may_keep_owners(database: Database) -> bool:
-    """Whether our role may give restored objects to the owners, and repeat the grants, that the target has."""
-    session = await database.connect(purpose="owners", read_only=True)
+async def restore_rights(database: Database) -> Rights:
+    """Look up whether our role may give restored objects to the owners that they have, and what it may not create."""
+    session = await database.connect(purpose="rights", read_only=True)
     try:
         how = "SET" if session.server_version >= 160000 else "MEMBER"  # 16 split membership's options
-        return bool((await session.rows(_OWNERS, [how]))[0]["may"])
+        found = (await session.rows(_OWNERS, [how]))[0]
+        if found["superuser"]:
+            return Rights(keep_owners=True)
+        return Rights(bool(found["may"]), tuple(row["what"] for row in await session.rows(_TOO_HIGH)))
     finally:
         await session.close()
 
 
-async def _restore(full: BackupObject, name: str, archiver: Archiver, store: ObjectStore, *, keep_owners: bool) -> None:
+async def _restore(full: BackupObject, name: str, archiver: Archiver, store: ObjectStore, *, rights: Rights) -> None:
     source = store.get(full.key)
     hashed = Hashed(source)
     try:
-        await archiver.restore(hashed, database=name, keep_owners=keep_owners)
+        await archiver.restore(hashed, database=name, keep_owners=rights.keep_owners, leave_out=rights.leave_out)
         await hashed.drain()  # pg_restore may end before it has read the last bytes
-    except BackupFailed:
+    except BackupFailed as error:
         await hashed.drain()
         _same(full, hashed, store)  # damaged bytes explain the failure better than pg_restore does
-        raise
+        if not rights.leave_out:
+            raise
+        raise BackupFailed(
+            f"{error.message} Left out, because our role may not create them in a new database: "
+            f"{', '.join(rights.leave_out)}. If that is the cause, a superuser can mark an extension trusted, or use a "
+            "role that may create it.",
+            reason=error.reason,
+        ) from error
     finally:
         await close_stream(source)
     _same(full, hashed, store)
@@ -125,6 +158,8 @@ async def compare_rows(manifest: Manifest, name: str, database: Database) -> Non
     session = await database.connect(purpose="compare", database=name, read_only=True)
     try:
         found = differing(manifest.tables, await all_digests(session))
+    except ConnectionLost:
+        raise
     except DatabaseError as error:
         raise BackupFailed(f"The restored backup could not be read: {error.message}", reason=error.reason) from error
     finally:
@@ -145,6 +180,8 @@ async def _add_supporting(manifest: Manifest, name: str, database: Database) -> 
             await session.execute("CREATE SCHEMA backstitch")
             for definition in manifest.supporting:
                 await session.execute(definition)
+    except ConnectionLost:
+        raise
     except DatabaseError as error:
         raise BackupFailed(f"The backup's own functions could not be made: {error.message}") from error
     finally:

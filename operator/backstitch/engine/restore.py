@@ -27,7 +27,7 @@ from backstitch.core.ports import Database, Session
 from backstitch.engine.backup import BackupPorts
 from backstitch.engine.digest import all_digests, table_digest
 from backstitch.engine.likeness import carry_sequences, left_out, make_alike, refuse_foreign, unlike
-from backstitch.engine.prove import compare_rows, may_keep_owners, restore_into
+from backstitch.engine.prove import compare_rows, restore_into, restore_rights
 from backstitch.engine.scratch import create_like
 from backstitch.engine.streams import close_stream
 from backstitch.model.backup import Manifest, TableDigest
@@ -77,6 +77,11 @@ class Restore:
 
         TargetError, ConnectionLost and CommitUnknown come through: call again.
         """
+        if self._manifest.database != self.target:
+            raise RollbackFailed(
+                f"The backup is one of database {self._manifest.database}, not of {self.target}.",
+                reason="BackupOfAnother",
+            )
         try:
             if await self.stage() is Stage.NOT_BUILT:
                 await self.build()
@@ -107,10 +112,12 @@ class Restore:
 
     async def build(self) -> None:
         """Restore into a new database beside the target and compare every table; the application is untouched."""
-        if not await may_keep_owners(self._ports.database):
+        rights = await restore_rights(self._ports.database)
+        if not rights.keep_owners or rights.leave_out:
+            what = f"be without {', '.join(rights.leave_out)}" if rights.leave_out else "have other owners or grants"
             raise RollbackFailed(
-                f"A restored {self.target} would have other owners or grants, because our role is not a member of all "
-                "owners. Make it one, or restore the backup as a superuser by hand.",
+                f"A restored {self.target} would {what}, because of what our role may do. Make it a member of all "
+                "owners, or restore the backup as a superuser by hand.",
                 reason="PermissionLost",
             )
         ports = self._ports
@@ -119,7 +126,7 @@ class Restore:
             await session.execute(f"DROP DATABASE IF EXISTS {quote_ident(self.restoring)} WITH (FORCE)")
             await create_like(session, self.restoring, like=self.target)
             await restore_into(
-                self._manifest, self.restoring, ports.database, ports.archiver, ports.store, keep_owners=True
+                self._manifest, self.restoring, ports.database, ports.archiver, ports.store, rights=rights
             )
             await compare_rows(self._manifest, self.restoring, ports.database)
             await session.execute(

@@ -88,4 +88,5 @@ class Proof(Frozen):
     tables: int
     rows: int
     owners_kept: bool  # False: this role may not give objects to all their owners, so the proof left owners out
+    left_out: tuple[str, ...] = ()  # what this role may not create: "EXTENSION name", "EVENT TRIGGER name"
     milliseconds: dict[str, int]  # by stage
