@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import traceback
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.faults.story import START, STORIES, content, deviations, in_a_child
@@ -93,10 +95,11 @@ def in_two_processes(
         if not pid:
             code = 1
             try:
-                report.write_text(
-                    json.dumps(crash_everywhere(PgCluster(cluster.server), folder, story, points[n::2], goal))
-                )
+                cluster.admin = psycopg.connect(cluster.server.url(), autocommit=True)  # not the parent's socket
+                report.write_text(json.dumps(crash_everywhere(cluster, folder, story, points[n::2], goal)))
                 code = 0
+            except BaseException:  # the child must not return into pytest
+                traceback.print_exc()
             finally:
                 os._exit(code)
         children.append(pid)

@@ -12,6 +12,7 @@ from backstitch.engine.baseline import take_baselines
 from backstitch.engine.catalog import read_catalog
 from backstitch.engine.context import Run
 from backstitch.engine.fingerprint import fingerprint
+from backstitch.engine.ledger import Entry
 from backstitch.engine.proof import take_start
 from backstitch.engine.retention import sweep_backups
 from backstitch.model.backup import BackupRequest, TableDigest
@@ -43,13 +44,11 @@ async def _back_up(run: Run) -> tuple[BackupRecord, dict[str, TableDigest] | Non
             reason="NoBackupStorage",
         )
     began = world.clock.monotonic()
-    request = BackupRequest(
-        namespace=entry.namespace,
-        name=entry.name,
-        attempt=f"{entry.id}-{entry.digest[:12]}",
-        version=entry.version,
-        schema_version=await schema_version(run),
-        fingerprint=fingerprint(await read_catalog(run.session)).total,
+    request = request_of(entry).model_copy(
+        update={
+            "schema_version": await schema_version(run),
+            "fingerprint": fingerprint(await read_catalog(run.session)).total,
+        }
     )
     ports = BackupPorts(world.database, world.archiver, world.store, world.clock)
     manifest, _ = await secure_backup(request, ports)
@@ -64,6 +63,16 @@ async def _back_up(run: Run) -> tuple[BackupRecord, dict[str, TableDigest] | Non
             duration_ms=int((world.clock.monotonic() - began) * 1000),
         ),
         dict(manifest.tables),
+    )
+
+
+def request_of(entry: Entry) -> BackupRequest:
+    """Name the one backup of this attempt: the same after every restart."""
+    return BackupRequest(
+        namespace=entry.namespace,
+        name=entry.name,
+        attempt=f"{entry.id}-{entry.digest[:12]}",
+        version=entry.version,
     )
 
 

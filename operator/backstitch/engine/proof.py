@@ -116,7 +116,7 @@ async def _prove_table(session: Session, migration_id: int, rel: str, start: dic
     now = await table_digest(session, table.schema, table.name)
     if now == was:
         return
-    theirs = await _written_by_others(session, migration_id, rel, start["snapshot"])
+    theirs = await written_by_others(session, migration_id, rel, start["snapshot"])
     wrong = await _rows_not_back(session, migration_id, rel, start["snapshot"])
     if wrong:
         proof.differ(f"table {rel}: {wrong} rows that the migration changed do not hold what they held")
@@ -142,7 +142,8 @@ def _by_others(migration_id: int, snapshot: str) -> str:
     )
 
 
-async def _written_by_others(session: Session, migration_id: int, rel: str, snapshot: str) -> int:
+async def written_by_others(session: Session, migration_id: int, rel: str, snapshot: str) -> int:
+    """Count the rows of a table that somebody else than this migration has written since a snapshot."""
     table = (await look_at_tables(session, [rel]))[0]
     rows = await session.rows(f"SELECT count(*) AS n FROM {table.sql} t WHERE {_by_others(migration_id, snapshot)}")
     return int(rows[0]["n"])

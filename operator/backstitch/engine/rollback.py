@@ -8,7 +8,8 @@ from backstitch.engine.capture import Captured, captured_tables, remove_capture
 from backstitch.engine.context import Run
 from backstitch.engine.ledger import update_migration
 from backstitch.engine.proof import prove
-from backstitch.engine.undo import undo_all
+from backstitch.engine.rung4 import restore_backup
+from backstitch.engine.undo import Undone, undo_all
 from backstitch.model.record import RollbackRecord
 
 
@@ -23,7 +24,11 @@ async def roll_back(run: Run) -> RollbackRecord:
             "images; ask for a rollback after setting the strategy in a new version, or mend by hand.",
             reason="StrategyNone",
         )
-    undone = await undo_all(run)
+    undone = Undone()
+    if strategy == "restoreBackup":
+        so_far = await restore_backup(run, so_far)
+    else:
+        undone = await undo_all(run)
     await stop_capture(run)
     proof = await prove(run)
     record = so_far.model_copy(
@@ -31,7 +36,7 @@ async def roll_back(run: Run) -> RollbackRecord:
             "rung": 2 if undone.rows.restored or so_far.rows_restored else so_far.rung,
             "verdict": proof.verdict,
             "exceptions": tuple(proof.exceptions),
-            "differences": tuple(proof.differences),
+            "differences": (*so_far.differences, *proof.differences),
             "steps_undone": max(undone.steps, so_far.steps_undone),
             "rows_restored": so_far.rows_restored + undone.rows.restored,
             "rows_kept": so_far.rows_kept + undone.rows.kept,
