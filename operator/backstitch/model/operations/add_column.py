@@ -10,6 +10,7 @@ from pydantic import Field
 
 from backstitch.model.facts import Column, Facts
 from backstitch.model.operations.base import Operation, StepContext
+from backstitch.model.operations.changed import with_changed
 from backstitch.model.operations.refusals import refuse_table, volatile_call
 from backstitch.model.operations.words import Expression, Identifier, TableName, TypeName
 from backstitch.model.sql import parse_name, quote_ident
@@ -84,7 +85,7 @@ class AddColumn(Operation):
         if table is None:
             return context.facts
         new = Column(name=self.column, type=self.type, not_null=bool(self.not_null), default=self.default)
-        return context.facts.with_table(table.model_copy(update={"columns": (*table.columns, new)}))
+        return with_changed(context.facts, table.model_copy(update={"columns": (*table.columns, new)}))
 
     def done_when(self, facts: Facts) -> bool:
         table = facts.table(self.table)

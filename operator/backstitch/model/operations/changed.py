@@ -5,7 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backstitch.model.facts import Constraint, Facts, Index
+from backstitch.model.facts import Constraint, Facts, Index, Table
+
+
+def with_changed(facts: Facts, table: Table) -> Facts:
+    """Give the facts with a table as it is now. What changes in a partitioned table changes in its partitions too:
+    facts do not say whose partitions they are, so all are looked at again when a later step's turn comes."""
+    facts = facts.with_table(table)
+    if table.kind == "partitioned":
+        for other in facts.tables.values():
+            if other.kind == "partition":
+                facts = facts.with_table(other.model_copy(update={"certain": False}))
+    return facts
 
 
 def change_column(facts: Facts, written: str, column: str, **changes: object) -> Facts:
@@ -14,7 +25,7 @@ def change_column(facts: Facts, written: str, column: str, **changes: object) ->
     if table is None:
         return facts
     columns = tuple(c.model_copy(update=changes) if c.name == column else c for c in table.columns)
-    return facts.with_table(table.model_copy(update={"columns": columns}))
+    return with_changed(facts, table.model_copy(update={"columns": columns}))
 
 
 def with_constraint(facts: Facts, written: str, *new: Constraint) -> Facts:
@@ -22,7 +33,7 @@ def with_constraint(facts: Facts, written: str, *new: Constraint) -> Facts:
     table = facts.table(written)
     if table is None:
         return facts
-    return facts.with_table(table.model_copy(update={"constraints": (*table.constraints, *new)}))
+    return with_changed(facts, table.model_copy(update={"constraints": (*table.constraints, *new)}))
 
 
 def without_constraints(facts: Facts, written: str, names: Sequence[str]) -> Facts:
@@ -32,7 +43,7 @@ def without_constraints(facts: Facts, written: str, names: Sequence[str]) -> Fac
         return facts
     constraints = tuple(c for c in table.constraints if c.name not in names)
     indexes = tuple(i for i in table.indexes if i.constraint not in names)
-    return facts.with_table(table.model_copy(update={"constraints": constraints, "indexes": indexes}))
+    return with_changed(facts, table.model_copy(update={"constraints": constraints, "indexes": indexes}))
 
 
 def with_index(facts: Facts, written: str, index: Index) -> Facts:
@@ -40,4 +51,4 @@ def with_index(facts: Facts, written: str, index: Index) -> Facts:
     table = facts.table(written)
     if table is None:
         return facts
-    return facts.with_table(table.model_copy(update={"indexes": (*table.indexes, index)}))
+    return with_changed(facts, table.model_copy(update={"indexes": (*table.indexes, index)}))
