@@ -137,14 +137,13 @@ def _plan_step(
         reasons = operation.refuse(context)
         if reasons:
             return planned, reasons
-        if not planned.certain:
-            return planned, ()
-        units = operation.forward(context)
+        # What SQL would do to the application is in its text, also where its units wait for the real catalog.
+        hazards: tuple[Hazard, ...] = ()
+        if isinstance(operation, RunSql):
+            hazards = find_script_hazards(operation.script(context), context.facts, created, context.default_schema)
+        units = operation.forward(context) if planned.certain else ()
     except ValueError as error:  # a name that cannot be one
         return planned, (str(error),)
-    hazards: tuple[Hazard, ...] = ()
-    if isinstance(operation, RunSql):
-        hazards = find_script_hazards(operation.script(context), context.facts, created, context.default_schema)
     blocking = tuple(
         f"{h.message} ({h.id})" for h in hazards if rules.hazards_block and rules.environment in h.blocks_in
     )
