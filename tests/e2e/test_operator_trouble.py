@@ -17,13 +17,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.plugins.operator import Shop, condition, eventually
+from tests.plugins.door import Door
+from tests.plugins.operator import OperatorProcess, Shop, condition, eventually
 
 STEPS = (
     {"name": "bump", "sql": {"up": "UPDATE users SET name = name || '!' WHERE id <= 50"}},
     {"name": "add", "addColumn": {"table": "orders", "column": "note", "type": "text"}},
     {"name": "last", "addColumn": {"table": "users", "column": "nick", "type": "text"}},
 )
+RENAME = {"name": "rename", "sql": {"up": "UPDATE users SET name = 'x'"}}
 BUMPED = "select count(*) from users where name like '%!'"
 
 
@@ -131,6 +133,35 @@ def test_removed_by_force_it_is_settled_from_the_ledger(own_shop: Shop) -> None:
     assert own_shop.rows(BUMPED) == [(0,)]
 
 
+def test_the_api_server_is_away_and_the_migration_goes_on_without_it(own_shop: Shop, tmp_path: Path) -> None:
+    door = Door(int(own_shop.api.url.rpartition(":")[2]))
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        own_shop.api.kubeconfig.read_text().replace(own_shop.api.url, f"https://127.0.0.1:{door.port}")
+    )
+    own_shop.create_target("staging")
+    own_shop.operator = OperatorProcess(kubeconfig, (own_shop.namespace,), tmp_path)
+    own_shop.operator.start()
+    try:
+        with held(own_shop):
+            own_shop.apply(own_shop.migration("m1", *STEPS))
+            in_the_middle(own_shop)
+            door.shut()
+        state = "select state from backstitch.migrations"
+        eventually(lambda: own_shop.rows(state) == [("Succeeded",)], what="success in the ledger")
+        assert own_shop.read("m1")["status"]["state"] == "Migrating"
+        door.open()
+        own_shop.wait("m1", "Succeeded")
+        eventually(lambda: "finalizers" not in own_shop.read("m1")["metadata"], what="the finalizer's end")
+        own_shop.apply(
+            own_shop.migration("m2", {"name": "b", "sql": {"up": "UPDATE users SET name = 'x'"}}, version="2")
+        )
+        own_shop.wait("m2", "Succeeded")  # it watches again
+    finally:
+        own_shop.operator.stop()
+        door.close()
+
+
 def test_an_untouched_object_is_gone_at_once_when_deleted(shop: Shop) -> None:
     shop.kubectl("delete", "secret", shop.secret)
     shop.apply(shop.migration("m1", *STEPS))
@@ -154,7 +185,7 @@ def test_one_at_a_time_on_a_database_and_the_other_says_for_whom_it_waits(shop: 
     with held(shop):
         shop.apply(shop.migration("m1", *STEPS))
         in_the_middle(shop)
-        shop.apply(shop.migration("m2", {"name": "b", "sql": {"up": "UPDATE users SET name = 'x'"}}, version="2"))
+        shop.apply(shop.migration("m2", RENAME, version="2"))
         status = shop.wait("m2", "Waiting")
         assert f"{shop.name}-m1" in status["message"]
     shop.wait("m2", "Succeeded")

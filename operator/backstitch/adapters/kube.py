@@ -72,14 +72,14 @@ class Cluster:
             if not page:
                 return
 
-    async def read_secret(self, key: Key) -> dict[str, bytes] | None:
+    async def read_secret(self, key: Key, *, patience_s: float = 10.0) -> dict[str, bytes] | None:
         """Give a Secret's data, decoded, or None when there is no such Secret. `get` only, never list. Raises ApiError.
 
         A value that is no base64 cannot come from an API server.
         """
         try:
             secret = await self._api.request(
-                "GET", path_of("secrets", namespace=key.namespace, name=key.name), patience_s=10
+                "GET", path_of("secrets", namespace=key.namespace, name=key.name), patience_s=patience_s
             )
         except Gone:
             return None

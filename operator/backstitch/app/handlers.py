@@ -8,7 +8,7 @@ and never starts a daemon again that has returned. So waking, holding and resumi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import kopf
@@ -19,6 +19,15 @@ from backstitch.model.names import GROUP, VERSION
 
 OnEvent = Callable[[str, dict[str, Any], bool], None]
 """Takes the plural, the object, and whether it is gone. Must not wait."""
+
+
+class _Endless:
+    """Pauses between tries that never end: kopf begins anew with each request."""
+
+    def __iter__(self) -> Iterator[float]:
+        yield from (0.5, 1.0, 2.0)
+        while True:
+            yield 5.0
 
 
 def make_registry(on_event: OnEvent, on_cleanup: Callable[[], Awaitable[None]]) -> kopf.OperatorRegistry:
@@ -53,6 +62,9 @@ def make_settings(settings: OperatorSettings) -> kopf.OperatorSettings:
     ours.persistence.finalizer = f"{GROUP}/kopf"
     ours.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=f"kopf.{GROUP}")
     ours.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=f"kopf.{GROUP}")
+    # by default kopf gives up after 54 s, and with it the whole process would end
+    ours.networking.error_backoffs = _Endless()
+    ours.networking.connect_timeout = 10
     ours.process.ultimate_exiting_timeout = settings.grace_s + 10
     return ours
 

@@ -201,10 +201,17 @@ class Operator:
                 logger.warning("cannot list objects", extra={"reason": error.reason, "detail": error.message})
 
     async def _heartbeat(self) -> None:
+        was_up = True
         while True:
-            if await self._cluster.is_up():
+            is_up = await self._cluster.is_up()
+            if is_up:
                 self._heard_at = self._clock.monotonic()
-            await asyncio.sleep(_HEARTBEAT_S)
+            if is_up and not was_up:  # what failed meanwhile need not wait for its backoff
+                for seen in self._registry:
+                    if not seen.is_finished:
+                        self._migrations.wake(seen.key)
+            was_up = is_up
+            await asyncio.sleep(_HEARTBEAT_S if is_up else 1.0)
 
     async def _settle(self) -> None:
         """Stop both supervisors; safe to call twice."""

@@ -6,6 +6,7 @@ Secrets are read at each connect and kept nowhere. Everything is of the target's
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -27,11 +28,17 @@ from backstitch.model.base import Frozen
 from backstitch.model.operations.run_sql import ConfigMapKey
 from backstitch.model.spec import BackupStorage, MigrationSpec, SecretRef, TargetSpec
 
+logger = logging.getLogger(__name__)
+
 DEFAULT_KEEP = 10
 
 
 class NotThere(TargetError):
     """Something a migration names does not exist (yet): look again in a while, nobody failed."""
+
+
+class _Unread(TargetError):
+    """The API server did not answer."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +91,20 @@ class Targets:
                 retry=False,
             ) from None
 
+        last: ConnectionSettings | None = None
+
         async def settings() -> ConnectionSettings:
-            return await self._settings(key.namespace, spec.secret_ref)
+            """Read them anew; those of the last connect only while the API server is away, so that a run goes on."""
+            nonlocal last
+            try:
+                last = await self._settings(key.namespace, spec.secret_ref, patience_s=10.0 if last is None else 1.0)
+            except _Unread as error:
+                if last is None:
+                    raise
+                logger.warning(
+                    "the API server is away; using the settings of the last connect", extra={"error": error.message}
+                )
+            return last
 
         now = await settings()
         database = PostgresDatabase(settings, name=now.dbname, role=spec.owner_role)
@@ -146,24 +165,27 @@ class Targets:
                 texts[f"{name}/{key}"] = found[key]
         return texts, tuple(dict.fromkeys(missing))
 
-    async def _settings(self, namespace: str, ref: SecretRef) -> ConnectionSettings:
-        secret = await self._secret(namespace, ref.name, "connection settings")
+    async def _settings(self, namespace: str, ref: SecretRef, *, patience_s: float) -> ConnectionSettings:
+        secret = await self._secret(namespace, ref.name, "connection settings", patience_s)
         ca: str | None = None
         if ref.ca_secret_name:
-            ca_secret = await self._secret(namespace, ref.ca_secret_name, "CA certificate")
+            ca_secret = await self._secret(namespace, ref.ca_secret_name, "CA certificate", patience_s)
             if "ca.crt" not in ca_secret:
                 raise TargetError(f"Secret {ref.ca_secret_name} has no key ca.crt.", reason="SecretIncomplete")
             ca = ca_secret["ca.crt"].decode("utf-8", "replace")
         return parse_secret(secret, host=ref.host, port=ref.port, dbname=ref.dbname, ssl_mode=ref.ssl_mode, ca_pem=ca)
 
     async def _keys(self, namespace: str, backup: BackupStorage) -> dict[str, str | bytes]:
-        return dict(await self._secret(namespace, backup.secret_name, "backup storage")) if backup.secret_name else {}
+        if not backup.secret_name:
+            return {}
+        return dict(await self._secret(namespace, backup.secret_name, "backup storage", 10.0))
 
-    async def _secret(self, namespace: str, name: str, what: str) -> dict[str, bytes]:
+    async def _secret(self, namespace: str, name: str, what: str, patience_s: float) -> dict[str, bytes]:
         try:
-            data = await self._cluster.read_secret(Key(namespace, name))
+            data = await self._cluster.read_secret(Key(namespace, name), patience_s=patience_s)
         except ApiError as error:  # the engine knows what to do with a target that cannot be had for a while
-            raise TargetError(f"Secret {name} ({what}) cannot be read: {error.message}", reason=error.reason) from error
+            unread = f"Secret {name} ({what}) cannot be read: {error.message}"
+            raise (_Unread if error.retry else TargetError)(unread, reason=error.reason) from error
         if data is None:
             raise NotThere(
                 f"Secret {name} ({what}) is not there in namespace {namespace}. Create it; the migration waits.",
