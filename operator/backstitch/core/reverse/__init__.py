@@ -7,6 +7,9 @@ drops (types that columns had to leave first, schemas), and at the end owners, g
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
+
 from backstitch.core.reverse.alter import added_labels, alter_sql, problem, unclustered
 from backstitch.core.reverse.attributes import comment_sql, default_privileges_sql, grants_sql, owner_sql
 from backstitch.core.reverse.closure import Closure
@@ -16,7 +19,7 @@ from backstitch.core.reverse.drop import drop_sql, goes_with_another
 from backstitch.core.reverse.nodes import ROUTINES, Graph, Node, build
 from backstitch.core.reverse.order import needs_first
 from backstitch.core.reverse.rename import Renames, rename_labels
-from backstitch.model.catalog import Catalog, ObjectId, Reverse
+from backstitch.model.catalog import Catalog, Reverse
 
 
 def reverse(before: Catalog, after: Catalog) -> Reverse:
@@ -77,7 +80,7 @@ def _drop_order(graph: Graph, drops: list[Node]) -> list[Node]:
     """Dependents first. What goes with its table hands its needs to the table."""
     dropped = set(drops)
     needs = {n: set(o) for n, o in graph.needs_after.items()}
-    explicit = [n for n in drops if not goes_with_another(n, graph, dropped)]
+    explicit = {n for n in drops if not goes_with_another(n, graph, dropped)}
     for node in drops:
         if node not in explicit and node.home in dropped and node.home is not None:
             holder = node.home
@@ -86,32 +89,36 @@ def _drop_order(graph: Graph, drops: list[Node]) -> list[Node]:
             extra = {o for o in needs.get(node, set()) if o is not holder and o.home is not holder}
             needs.setdefault(holder, set()).update(extra - {node})
     links = {n.home: n for n in drops if n.kind == "inheritance"}
-    for node in explicit:
+    for node in sorted(explicit, key=lambda n: n.any.key):
         soft = node.any.soft
         if (soft.get("indexParent") or soft.get("parent")) and node.home in links:
             needs.setdefault(links[node.home], set()).add(node)  # detached first, then dropped
-        if node.kind == "constraint" and soft.get("type") == "p":
-            needs.setdefault(node, set()).update(_not_nulls(node, drops))
+    for key, not_nulls in _not_nulls(drops).items():
+        needs.setdefault(key, set()).update(not_nulls)
     return list(reversed(needs_first(explicit, needs)))
 
 
-def _not_nulls(key: Node, nodes: list[Node]) -> set[Node]:
-    """A primary key stands on NOT NULL constraints, but pg_depend does not say so."""
-    columns = set(key.any.soft.get("numbers") or [])
-    return {
-        n
-        for n in nodes
-        if n.kind == "constraint" and n.any.soft.get("type") == "n" and n.home is key.home
-        and columns & set(n.any.soft.get("numbers") or [])
-    }  # fmt: skip
+def _not_nulls(nodes: Iterable[Node]) -> dict[Node, set[Node]]:
+    """A primary key stands on NOT NULL constraints, but pg_depend does not say so: give them by key."""
+    keys: list[Node] = []
+    there: dict[Node | None, list[Node]] = defaultdict(list)
+    for node in nodes:
+        if node.kind == "constraint" and node.any.soft.get("type") == "p":
+            keys.append(node)
+        elif node.kind == "constraint" and node.any.soft.get("type") == "n":
+            there[node.home].append(node)
+    return {k: {n for n in there[k.home] if _columns(n) & _columns(k)} for k in keys}
+
+
+def _columns(constraint: Node) -> set[int]:
+    return set(constraint.any.soft.get("numbers") or [])
 
 
 def _make_needs(graph: Graph) -> dict[Node, set[Node]]:
     needs = {n: set(o) for n, o in graph.needs_before.items()}
     nodes = [n for n in graph.nodes if n.before is not None]
-    for node in nodes:
-        if node.kind == "constraint" and node.any.soft.get("type") == "p":
-            needs.setdefault(node, set()).update(_not_nulls(node, nodes))
+    for key, not_nulls in _not_nulls(nodes).items():
+        needs.setdefault(key, set()).update(not_nulls)
     return needs
 
 
@@ -139,6 +146,3 @@ def _attributes(graph: Graph, made: list[Node]) -> list[str]:
         if node.kind == "defaultPrivileges" and node.changed | {""} and node.before != node.after:
             grants += default_privileges_sql(node)
     return [*owners, *grants, *comments]
-
-
-__all__ = ["ObjectId", "reverse"]

@@ -42,10 +42,12 @@ def grants_sql(node: Node, graph: Graph) -> list[str]:
     """Give GRANT and REVOKE so that the grants are what they were."""
     if "acl" not in node.was or node.before is None or node.kind == "defaultPrivileges":
         return []
-    wanted = _grants(node.was["acl"])
     owner = _owner(node)
-    target = _target(node)
     owner_moved = node.after is not None and _owner_now(node) != owner
+    if node.after is not None and not owner_moved and "acl" not in node.changed:
+        return []
+    wanted = _grants(node.was["acl"])
+    target = _target(node)
     if node.after is not None and not owner_moved:
         return _difference(_grants(node.now["acl"]), wanted, target, owner)
     defaults = [t for c in (graph.before, graph.after) for t in c.objects if t.key.kind == "defaultPrivileges"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from backstitch.core.reverse.create import options_sql, sequence_options
@@ -83,15 +84,15 @@ def _guard(node: Node) -> str:
 
 def drop_identity(node: Node) -> list[str]:
     """Give what must happen first of all: an identity takes its NOT NULL constraint hostage."""
-    if "identity" in node.changed and node.now["identity"] and not node.was["identity"]:
+    if "identity" in node.changed and node.now.get("identity") and not node.was.get("identity"):
         return [f"{alter_table(node)} ALTER COLUMN {node.sql} DROP IDENTITY"]
     return []
 
 
 def add_identity(node: Node) -> list[str]:
     """Give what must happen last: an identity needs NOT NULL and no default. Numbers given out stay given out."""
-    identity = node.was["identity"]
-    if "identity" not in node.changed or not identity or node.now["identity"]:
+    identity = node.was.get("identity")
+    if "identity" not in node.changed or not identity or node.now.get("identity"):
         return []
     schema, _, sequence = identity["sequence"].partition(".")
     name = f"{quote_ident(schema)}.{quote_ident(sequence)}"
@@ -107,7 +108,7 @@ def add_identity(node: Node) -> list[str]:
     return statements
 
 
-def _always(identity: dict[str, Any]) -> str:
+def _always(identity: Mapping[str, Any]) -> str:
     return "ALWAYS" if identity["kind"] == "a" else "BY DEFAULT"
 
 
@@ -130,7 +131,7 @@ def _identity(node: Node, alter: str) -> list[str]:
     return statements
 
 
-def _each(values: dict[str, Any]) -> list[str]:
+def _each(values: Mapping[str, Any]) -> list[str]:
     return [
         f"INCREMENT BY {values['increment']}",
         f"MINVALUE {values['min']}",
@@ -158,7 +159,7 @@ def went_back(node: Node) -> list[str]:
         return []
     was, now = node.before.soft.get("position"), node.after.soft.get("position")
     values = node.was.get("identity") if node.kind == "column" else node.was
-    if was is None or now == was or not values or (node.kind == "column" and not node.now["identity"]):
+    if was is None or now == was or not values or (node.kind == "column" and not node.now.get("identity")):
         return []
     up = values["increment"] > 0
     if now is not None and (now > was) is up:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from backstitch.core.reverse.drop import column_of
@@ -160,7 +161,7 @@ def _constraint(node: Node, graph: Graph) -> list[str]:
     definition = str(was["definition"])
     add = f"{alter_table(node)} ADD CONSTRAINT {node.sql} {definition}"
     late = soft["type"] in ("c", "f") or (soft["type"] == "n" and node.table.kind != "domain")
-    whole = soft["type"] == "f" and soft.get("relkind") == "p" and graph.after.server_version < 180000
+    whole = graph.after.server_version < 180000 and _on_partitioned(node, graph)
     if late and not whole and was["validated"] and soft.get("enforced", True):
         return [f"{add} NOT VALID", f"{alter_table(node)} VALIDATE CONSTRAINT {node.sql}"]
     statements = [add]
@@ -171,6 +172,14 @@ def _constraint(node: Node, graph: Graph) -> list[str]:
             statements.append(f"ALTER INDEX {index_name(node)} SET TABLESPACE {quote_ident(was['tablespace'])}")
         statements += [*index_flags(node), *_index_statistics(node)]
     return statements
+
+
+def _on_partitioned(node: Node, graph: Graph) -> bool:
+    """Before 18 a foreign key of a partitioned table cannot be NOT VALID, and one that refers to such a table
+    leaves its inner copies unvalidated."""
+    other = graph.of_before.get(ObjectId("pg_class", int(node.any.soft["references"] or 0)))
+    partitioned = other is not None and other.any.soft.get("relkind") == "p"
+    return node.any.soft["type"] == "f" and (partitioned or node.any.soft.get("relkind") == "p")
 
 
 def _target(node: Node) -> list[str]:
@@ -186,7 +195,7 @@ def set_default(node: Node) -> str:
     return f"ALTER {kind} {only}{node.table.sql} ALTER COLUMN {column} SET DEFAULT {node.was['expression']}"
 
 
-def sequence_options(values: dict[str, Any]) -> str:
+def sequence_options(values: Mapping[str, Any]) -> str:
     """Give the parameters of a sequence."""
     return (
         f"INCREMENT BY {values['increment']} MINVALUE {values['min']} MAXVALUE {values['max']}"
@@ -257,7 +266,7 @@ def _inherit(node: Node, graph: Graph) -> str:
     return f"ALTER TABLE {node.table.sql} INHERIT {parent.sql}"
 
 
-def publication_options(was: dict[str, Any]) -> str:
+def publication_options(was: Mapping[str, Any]) -> str:
     """Give the parameters of a publication."""
     options = [f"publish = {quote_literal(was['publish'])}"]
     options.append(f"publish_via_partition_root = {'true' if was['viaRoot'] else 'false'}")

@@ -8,7 +8,7 @@ name in the same place (dropped and made again). Names move while statements are
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,14 +47,14 @@ class Node:
         return found
 
     @property
-    def was(self) -> dict[str, Any]:
+    def was(self) -> Mapping[str, Any]:
         """Give the fields it had before; {} when it was not there."""
-        return dict(self.before.fields) if self.before else {}
+        return self.before.fields if self.before else {}
 
     @property
-    def now(self) -> dict[str, Any]:
+    def now(self) -> Mapping[str, Any]:
         """Give the fields it has now; {} when it is not there."""
-        return dict(self.after.fields) if self.after else {}
+        return self.after.fields if self.after else {}
 
     @property
     def same(self) -> bool:
