@@ -21,6 +21,7 @@ import psycopg
 import pytest
 import yaml
 
+from dev.processes import free_port
 from dev.s3 import S3Server
 from tests.plugins.pg import TestDatabase
 
@@ -332,6 +333,26 @@ def test_backups_in_a_bucket_take_their_keys_from_the_environment(cli: Cli, s3_s
     assert done.code == 0, done.err
     assert json.loads(done.out)["status"]["backup"]["place"].startswith(f"s3://{bucket}/kept/")
     assert s3_server.secret_key not in done.out + done.err
+
+
+def test_a_store_that_does_not_answer_stops_it_before_the_first_change(cli: Cli) -> None:
+    keys = {
+        "AWS_ACCESS_KEY_ID": "id-of-a-key",
+        "AWS_SECRET_ACCESS_KEY": secrets.token_hex(16),
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}",
+    }
+    done = cli.run("run", cli.write(a_migration()), "--backup-to", "s3://bucket/kept", "-o", "json", **keys)
+    assert (done.code, done.state) == (4, "Stopped"), done.err
+    assert keys["AWS_SECRET_ACCESS_KEY"] not in done.out + done.err
+    assert columns(cli.database) == ["id", "name"]
+
+
+def test_one_whose_turn_does_not_come_waits_as_long_as_told(cli: Cli) -> None:
+    file = cli.write(a_migration(dependsOn=[{"name": "before"}]))
+    done = cli.run("run", file, "--wait", "0s", "-o", "json")
+    assert (done.code, done.state) == (4, "Waiting"), done.err
+    assert "Waits for migration before, which is not there yet." in done.err
+    assert "nothing was touched" in done.err
 
 
 def test_on_a_terminal_it_draws_steps_and_leaves_the_last_view(cli: Cli) -> None:

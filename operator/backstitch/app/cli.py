@@ -47,6 +47,7 @@ environment = click.option("--environment", type=click.Choice(ENVIRONMENTS), hel
 beside = click.option(
     "--with", "beside", multiple=True, type=A_FILE, metavar="FILE", help="File with ConfigMaps or the MigrationTarget."
 )
+role = click.option("--role", metavar="NAME", help="SET ROLE to this one; the owner of the tables.")
 wait = click.option("--wait", default="10m", metavar="DURATION", help="How long to wait for a turn; default 10m.")
 debug = click.option("--debug", is_flag=True, help="Log to stderr, and show the trace of an unexpected error.")
 
@@ -77,7 +78,7 @@ def _given(**values: Any) -> Any:
 
 @cli.command()
 @click.argument("file", type=A_FILE)
-@_options(database, output, namespace, environment, beside, wait, debug)
+@_options(database, output, namespace, environment, role, beside, wait, debug)
 @click.option(
     "--backup-to", metavar="URL", help="file:///directory or s3://bucket/prefix (keys from AWS_*); `none`: no backup."
 )
@@ -91,7 +92,7 @@ def run(file: Path, debug: bool, **values: Any) -> None:
 
 @cli.command()
 @click.argument("file", type=A_FILE)
-@_options(database, output, namespace, environment, beside, debug)
+@_options(database, output, namespace, environment, role, beside, debug)
 def plan(file: Path, debug: bool, **values: Any) -> None:
     """Show every statement the migration in FILE would run; touches nothing."""
     from backstitch.app.cli_run import plan_file  # noqa: PLC0415
@@ -112,7 +113,7 @@ def status(name: str | None, debug: bool, **values: Any) -> None:
 
 @cli.command()
 @click.argument("name")
-@_options(database, output, namespace, wait, debug)
+@_options(database, output, namespace, role, wait, debug)
 def rollback(name: str, debug: bool, **values: Any) -> None:
     """Undo the migration NAME: one that is unfinished, or one that succeeded, within its revert window.
 

@@ -29,8 +29,7 @@ from backstitch.model.states import RESTING, State
 async def rollback_name(name: str, given: Given) -> int:
     """Undo a migration that this database knows. Exit code 0 when it is undone and proven."""
     settings = parse_url(given.database)
-    database = open_database(settings)
-    world = open_world(database)
+    world = open_world(open_database(settings, role=given.role))
     entry, before = await _read(world, name, given.namespace)
     if before.state in (State.ROLLED_BACK, State.STOPPED):
         say(f"{name} is {before.state} already; there is nothing to undo.")
@@ -42,6 +41,7 @@ async def rollback_name(name: str, given: Given) -> int:
         spec=entry.spec,
         environment=environment_of(entry),
         sources=entry.sources,
+        owner_role=given.role,
     )
     requests = Requests(rollback=secrets.token_hex(8))
     note = f"Rolling back {name} {entry.version} on {settings.where}."

@@ -40,6 +40,7 @@ class Given:
     backup_to: str | None = None
     beside: tuple[Path, ...] = ()  # files with ConfigMaps or the MigrationTarget
     retry: bool = False
+    role: str | None = None
     wait: str = "10m"
 
 
@@ -65,7 +66,7 @@ class Asked:
             sources=self.documents.sources(),
             policy=policy or (spec.policy if spec else None),
             backup_keep=keep or 10,
-            owner_role=spec.owner_role if spec else None,
+            owner_role=given.role or (spec.owner_role if spec else None),
         )
 
 
