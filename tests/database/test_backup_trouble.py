@@ -108,6 +108,22 @@ async def test_a_dump_whose_server_goes_away_is_a_lost_connection(shop: TestData
     assert store_of(ports).objects == {}
 
 
+async def test_a_server_that_goes_away_during_the_proof_is_lost_and_the_proof_is_made_up_for(
+    shop: TestDatabase, proxy: PgProxy
+) -> None:
+    ports = await ports_of(shop, proxy.url)
+    proxy.cut_when(lambda sql: sql.startswith("COPY") and "FROM stdin" in sql, fate="lost")
+    with pytest.raises(ConnectionLost, match="pg_restore"):
+        await secure_backup(REQUEST, ports)
+    assert proxy.sprung.is_set()
+    found = await find_backup(REQUEST, ports.store)
+    assert found is not None
+    assert found[1] is None
+    again = await secure_backup(REQUEST, ports)
+    assert again.manifest == found[0]
+    assert scratch_left(shop) == []
+
+
 async def test_a_cancelled_backup_leaves_no_process_and_no_object(shop: TestDatabase) -> None:
     ports = await ports_of(shop)
     lock = await shop.connect()
