@@ -12,7 +12,7 @@ from dev.processes import ServerError
 from tests.plugins.operator import Shop, condition, eventually
 
 ADD = {"name": "add", "addColumn": {"table": "users", "column": "nick", "type": "text"}}
-BUMP = {"name": "bump", "sql": {"up": "UPDATE users SET name = name || '!' WHERE id <= 50"}}
+BUMP: dict[str, Any] = {"name": "bump", "sql": {"up": "UPDATE users SET name = name || '!' WHERE id <= 50"}}
 IMPOSSIBLE = {"name": "impossible", "query": "SELECT count(*) FROM users", "expect": {"type": "number", "equals": 7}}
 
 

@@ -63,7 +63,7 @@ class Operator:
         parts = Parts(
             cluster=cluster,
             registry=self._registry,
-            targets=Targets(cluster),
+            targets=Targets(cluster, self._clock),
             turns=Turns(settings.max_running, self._wake_migration),
             events=self._events,
             metrics=self._metrics,

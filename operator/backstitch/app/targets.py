@@ -23,7 +23,7 @@ from backstitch.adapters.store_url import parse_store_url
 from backstitch.adapters.tools import find_tools
 from backstitch.core.errors import BackupFailed, TargetError, UsageError
 from backstitch.core.policy import rules_for
-from backstitch.core.ports import Archiver, ObjectStore
+from backstitch.core.ports import Archiver, Clock, ObjectStore
 from backstitch.model.base import Frozen
 from backstitch.model.operations.run_sql import ConfigMapKey
 from backstitch.model.spec import BackupStorage, MigrationSpec, SecretRef, TargetSpec
@@ -31,6 +31,7 @@ from backstitch.model.spec import BackupStorage, MigrationSpec, SecretRef, Targe
 logger = logging.getLogger(__name__)
 
 DEFAULT_KEEP = 10
+_MAJOR_HOLDS_S = 60.0
 
 
 class NotThere(TargetError):
@@ -60,8 +61,10 @@ class Target:
 class Targets:
     """Opens targets by what Kubernetes says now."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, clock: Clock) -> None:
         self._cluster = cluster
+        self._clock = clock
+        self._majors: dict[str, tuple[int, float]] = {}
 
     async def read(self, key: Key) -> dict[str, Any]:
         """Give the MigrationTarget object. Raises NotThere (`TargetMissing`), ApiError."""
@@ -134,17 +137,26 @@ class Targets:
         """
         if target.spec.backup is None:
             return None
-        session = await target.database.connect(purpose="look", read_only=True)
         try:
-            major = session.server_version // 10000
-        finally:
-            await session.close()
-        try:
-            return PgArchiver(target.database, await find_tools(major), role=target.spec.owner_role)
+            tools = await find_tools(await self._major(target))
+            return PgArchiver(target.database, tools, role=target.spec.owner_role)
         except BackupFailed as error:
             if not rules_for(target.spec.environment, target.spec.policy).backup:
                 return None
             raise TargetError(error.message, reason=error.reason, retry=False) from None
+
+    async def _major(self, target: Target) -> int:
+        """Give the server's major version, asked at most once a minute: it costs a connection."""
+        now = self._clock.monotonic()
+        known, asked_at = self._majors.get(target.identity, (0, float("-inf")))
+        if now - asked_at < _MAJOR_HOLDS_S:
+            return known
+        session = await target.database.connect(purpose="look", read_only=True)
+        try:
+            self._majors[target.identity] = (session.server_version // 10000, now)
+            return session.server_version // 10000
+        finally:
+            await session.close()
 
     async def read_sources(self, namespace: str, spec: MigrationSpec) -> tuple[dict[str, str], tuple[str, ...]]:
         """Give the ConfigMap texts the spec names, as "configmap/key" -> text, and what is missing. Raises ApiError."""
