@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Does every sample end as it says? Each is run by the command line, under the rules of production, on a small shop.
+
+A sample says its end in the annotation backstitch.dev/ends (an orchestration block in a comment). It finds the shop of
+shop.sql, and what a file of its own name with .sql adds to it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from backstitch.model.checks import KINDS
+from backstitch.model.operations import OPERATIONS
+from tests.plugins.pg import TestDatabase
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "manifests" / "samples"
+TARGET = FOLDER / "target.yaml"
+SAMPLES = sorted(path for path in FOLDER.glob("*.yaml") if path != TARGET)
+EXIT_CODES = {"Succeeded": 0, "Refused": 2, "RolledBack": 3}
+LIMIT_S = 120
+
+
+def end_of(sample: Path) -> str:
+    """The end a sample says it comes to."""
+    found = re.search(r"backstitch\.dev/ends: (\w+)", sample.read_text())
+    assert found is not None, f"{sample.name} does not say how it ends"
+    return found[1]
+
+
+def run(sample: Path, database: TestDatabase, backups: Path) -> tuple[int, dict[str, Any], str]:
+    """Run one through the command line; gives exit code, status, and what it said."""
+    done = subprocess.run(
+        [
+            *[sys.executable, "-m", "backstitch", "run", str(sample), "--with", str(TARGET)],
+            *["--environment", "production", "--backup-to", f"file://{backups}", "-o", "json"],
+        ],
+        env={**os.environ, "BACKSTITCH_DATABASE": database.url, "PYTHONPATH": str(ROOT / "operator")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT_S,
+    )
+    return done.returncode, json.loads(done.stdout or "{}").get("status", {}), done.stderr
+
+
+def fill(database: TestDatabase, sample: Path) -> None:
+    """Make the shop, and what this sample needs besides."""
+    for file in (FOLDER / "shop.sql", sample.with_suffix(".sql")):
+        if file.exists():
+            database.psql(file.read_text())
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=[path.stem for path in SAMPLES])
+def test_a_sample_ends_as_it_says(sample: Path, database: TestDatabase, tmp_path: Path) -> None:
+    fill(database, sample)
+    code, status, said = run(sample, database, tmp_path)
+    assert (status.get("state"), code) == (end_of(sample), EXIT_CODES[end_of(sample)]), said
+    if status["state"] == "RolledBack":
+        assert status["rollback"]["verdict"] == "Identical", said
+
+
+def test_the_samples_show_every_operation_and_every_check() -> None:
+    texts = "\n".join(path.read_text() for path in SAMPLES)
+    assert [kind for kind in OPERATIONS if not re.search(rf"\b{kind}:", texts)] == []
+    # schemaIs needs the fingerprint of somebody's own database
+    assert [kind for kind in KINDS if kind != "schemaIs" and not re.search(rf"\b{kind}:", texts)] == []
+
+
+def test_samples_have_names_and_versions_of_their_own() -> None:
+    read = [
+        document
+        for path in SAMPLES
+        for document in yaml.safe_load_all(path.read_text())
+        if document.get("kind") == "DatabaseMigration"
+    ]
+    names = [document["metadata"]["name"] for document in read]
+    versions = [document["spec"]["version"] for document in read]
+    assert len(set(names)) == len(names)
+    assert len(set(versions)) == len(versions)
+    assert [path.stem for path in SAMPLES if path.stem not in names] == ["orchestration"]
