@@ -43,6 +43,7 @@ class Engine:
     seen: list[Record] = field(default_factory=list)
     on_record: Callable[[Record], None] | None = None
     requests: Requests = field(default_factory=Requests)
+    through: str | None = None  # another way to the database, such as a door that breaks
 
     async def _observe(self, record: Record) -> None:
         self.seen.append(record)
@@ -51,7 +52,7 @@ class Engine:
 
     async def world(self) -> World:
         """Give the ports a run works through."""
-        database = PostgresDatabase.of(parse_url(self.database.url))
+        database = PostgresDatabase.of(parse_url(self.through or self.database.url))
         return World(
             database=database,
             clock=SystemClock(),

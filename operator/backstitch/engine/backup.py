@@ -95,7 +95,9 @@ async def _secure(request: BackupRequest, ports: BackupPorts) -> Secured:
         await _refuse_another(manifest, ports)
         return Secured(manifest, proof or await prove_backup(manifest, ports))
     stages = Stages(ports.clock)
-    async with PreparedScratch(ports.database, purpose="proof", owner=scratch_owner(request)) as prepared:
+    async with PreparedScratch(
+        ports.database, purpose="proof", owner=scratch_owner(request, ports.database)
+    ) as prepared:
         manifest, rights = await together(take_backup(request, ports, stages), restore_rights(ports.database))
         name = await stages.timed("waitForScratch", prepared.name())
         proof = await _prove_in(name, manifest, ports, stages, rights=rights)
@@ -136,7 +138,9 @@ async def prove_backup(manifest: Manifest, ports: BackupPorts) -> Proof:
     Raises BackupFailed (`BackupDamaged`, `CreatedbMissing`, what the restore said), StorageError, TargetError.
     """
     stages = Stages(ports.clock)
-    async with scratch_database(ports.database, purpose="proof", owner=scratch_owner(manifest.request)) as name:
+    async with scratch_database(
+        ports.database, purpose="proof", owner=scratch_owner(manifest.request, ports.database)
+    ) as name:
         rights = await restore_rights(ports.database)
         return await _prove_in(name, manifest, ports, stages, rights=rights)
 
@@ -160,9 +164,9 @@ async def find_backup(request: BackupRequest, store: ObjectStore) -> tuple[Manif
     return manifest, proof
 
 
-def scratch_owner(request: BackupRequest) -> str:
-    """Give the name under which scratch databases of a migration are known."""
-    return f"{request.namespace}/{request.name}"
+def scratch_owner(request: BackupRequest, database: Database) -> str:
+    """Give the name under which scratch databases of a migration are known: one server may hold many targets."""
+    return f"{request.namespace}/{request.name}@{database.name}"
 
 
 async def _take_in(session: Session, request: BackupRequest, ports: BackupPorts, stages: Stages) -> Manifest:

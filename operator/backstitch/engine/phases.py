@@ -6,6 +6,7 @@ from __future__ import annotations
 from backstitch.core.errors import DatabaseError, StepFailed
 from backstitch.core.judge import settle
 from backstitch.core.plan import token_of
+from backstitch.core.uncaptured import uncaptured_tables
 from backstitch.engine.context import Interrupted, Run
 from backstitch.engine.facts import read_facts
 from backstitch.engine.ledger import insert_units, read_units, update_migration, update_step
@@ -98,8 +99,10 @@ async def verify(run: Run, checks: list[Check], phase: str | None) -> None:
     context = CheckContext(
         baselines=(run.entry.start or {}).get("baselines", {}),
         own_changes=await _own_changes(run),
+        uncaptured=uncaptured_tables(run.entry.spec, run.entry.sources),
         phase=phase,
         statement_timeout_ms=CHECK_TIMEOUT_MS,
+        search_path=tuple(run.entry.spec.search_path or (DEFAULT_SCHEMA,)),
     )
 
     async def _see(result: CheckResult) -> None:

@@ -7,16 +7,18 @@ import logging
 from typing import Any
 
 from backstitch.core.errors import BackupFailed, StorageError
+from backstitch.core.ports import Session
 from backstitch.engine.backup import BackupPorts, secure_backup
 from backstitch.engine.baseline import take_baselines
 from backstitch.engine.catalog import read_catalog
 from backstitch.engine.context import Run
 from backstitch.engine.fingerprint import fingerprint
-from backstitch.engine.ledger import Entry
 from backstitch.engine.proof import take_start
 from backstitch.engine.retention import sweep_backups
+from backstitch.engine.verify import CheckContext
 from backstitch.model.backup import BackupRequest, TableDigest
 from backstitch.model.record import BackupRecord
+from backstitch.model.sql import DEFAULT_SCHEMA
 
 log = logging.getLogger("backstitch.engine")
 
@@ -29,12 +31,13 @@ async def prepare(run: Run) -> tuple[dict[str, Any], BackupRecord]:
     start = await take_start(run.session, digests)
     spec = run.entry.spec
     checks = [c for p in spec.phases for c in p.checks or []] + list(spec.checks or [])
-    start["baselines"] = await take_baselines(run.session, checks)
+    where = CheckContext(search_path=tuple(spec.search_path or (DEFAULT_SCHEMA,)))
+    start["baselines"] = await take_baselines(run.session, checks, where)
     return start, record
 
 
 async def _back_up(run: Run) -> tuple[BackupRecord, dict[str, TableDigest] | None]:
-    world, entry = run.world, run.entry
+    world = run.world
     if not run.rules.backup:
         return BackupRecord(place="", waived=f"{run.rules.environment} does not ask for a backup"), None
     if world.store is None or world.archiver is None:
@@ -44,7 +47,7 @@ async def _back_up(run: Run) -> tuple[BackupRecord, dict[str, TableDigest] | Non
             reason="NoBackupStorage",
         )
     began = world.clock.monotonic()
-    request = request_of(entry).model_copy(
+    request = (await request_of(run)).model_copy(
         update={
             "schema_version": await schema_version(run),
             "fingerprint": fingerprint(await read_catalog(run.session)).total,
@@ -66,14 +69,23 @@ async def _back_up(run: Run) -> tuple[BackupRecord, dict[str, TableDigest] | Non
     )
 
 
-def request_of(entry: Entry) -> BackupRequest:
-    """Name the one backup of this attempt: the same after every restart."""
+async def request_of(run: Run) -> BackupRequest:
+    """Name the one backup of this attempt: the same after every restart, and no other database's in a shared store."""
+    entry = run.entry
     return BackupRequest(
         namespace=entry.namespace,
         name=entry.name,
-        attempt=f"{entry.id}-{entry.digest[:12]}",
+        attempt=f"{await database_identity(run.session)}-{entry.id}-{entry.digest[:12]}",
         version=entry.version,
     )
+
+
+async def database_identity(session: Session) -> str:
+    """Give eight hex digits that tell this database from any other: of which cluster, and its name there."""
+    rows = await session.rows(
+        "SELECT left(md5(system_identifier::text || '/' || current_database()), 8) AS id FROM pg_control_system()"
+    )
+    return str(rows[0]["id"])
 
 
 async def sweep(run: Run) -> None:
@@ -85,7 +97,8 @@ async def sweep(run: Run) -> None:
         "AND (state = 'NeedsHelp' OR (purged_at IS NULL AND revert_until > clock_timestamp()))",
         (run.entry.namespace,),
     )
-    needed = [f"{run.entry.namespace}/{r['name']}/{r['id']}-{r['digest'][:12]}/" for r in rows]
+    identity = await database_identity(run.session)
+    needed = [f"{run.entry.namespace}/{r['name']}/{identity}-{r['id']}-{r['digest'][:12]}/" for r in rows]
     try:
         await sweep_backups(run.world.store, run.entry.namespace, keep=run.job.backup_keep, protect=needed)
     except StorageError as error:

@@ -29,7 +29,7 @@ async def restore_backup(run: Run, so_far: RollbackRecord) -> RollbackRecord:
         raise RollbackFailed(
             "The strategy is restoreBackup, but this target has no place for backups.", reason="NoBackupStorage"
         )
-    found = await find_backup(request_of(run.entry), world.store)
+    found = await find_backup(await request_of(run), world.store)
     if found is None:
         raise RollbackFailed(
             f"The backup of this migration is not in {world.store.url} any more, so it cannot be restored. "
