@@ -11,6 +11,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, Field
 
+from backstitch.model import crd_schema
 from backstitch.model.checks import KINDS as CHECK_KINDS
 from backstitch.model.crd import KINDS, MIGRATION, crd_files, make_crd
 from backstitch.model.crd_schema import MAX_STRING, NotStructural, Schema, children, missing_descriptions, structural
@@ -57,6 +58,14 @@ def test_everything_that_can_grow_has_a_bound(kind: Any) -> None:
             assert "maxItems" in node, node
         if "additionalProperties" in node:
             assert "maxProperties" in node, node
+
+
+def test_every_bound_is_the_models_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the models take what the server refuses, and `backstitch lint` says fine to what cannot be applied."""
+    before = [make_crd(kind) for kind in KINDS]
+    for bound in ("MAX_STRING", "MAX_ITEMS", "MAX_PROPERTIES"):
+        monkeypatch.setattr(crd_schema, bound, 7777)
+    assert [make_crd(kind) for kind in KINDS] == before
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.kind)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from backstitch.model.base import Frozen
+from backstitch.model.check_kinds import ColumnName, TableName
 from backstitch.model.checks import Check
 from backstitch.model.operations import OPERATIONS, Operation
 from backstitch.model.step import Step
@@ -36,7 +37,7 @@ class Assumptions(Frozen):
         description="Version of the last migration that succeeded on this target.",
         max_length=63,
     )
-    tables: list[str] | None = Field(
+    tables: list[TableName] | None = Field(
         default=None,
         description="Tables that must be there.",
         max_length=200,
@@ -108,7 +109,7 @@ class MigrationSpec(Frozen):
         max_length=50,
     )
     assume: Assumptions | None = Field(default=None, description="The state this migration starts from.")
-    search_path: list[str] | None = Field(
+    search_path: list[ColumnName] | None = Field(
         default=None, description="search_path for SQL of this migration; default [public].", max_length=10
     )
     deadline: str | None = Field(
