@@ -13,7 +13,7 @@ from backstitch.adapters.dump import PgArchiver
 from backstitch.adapters.postgres import PostgresDatabase
 from backstitch.core.errors import BackstitchError, BackupFailed, ConnectionLost, StorageError
 from backstitch.core.ports import StoredObject
-from backstitch.engine.backup import find_backup, prove_backup, secure_backup, take_backup
+from backstitch.engine.backup import find_backup, prove_backup, scratch_owner, secure_backup, take_backup
 from backstitch.engine.scratch import scratch_prefix
 from tests.database.backups import KEYS, OURS, REQUEST, SHOP, ports_of, scratch_left, store_of
 from tests.fakes import MemoryStore
@@ -149,12 +149,12 @@ async def test_a_cancelled_backup_leaves_no_process_and_no_object(shop: TestData
 
 
 async def test_scratch_databases_of_dead_runs_are_dropped_and_of_others_kept(shop: TestDatabase) -> None:
-    dead = scratch_prefix("shop/change") + "proof_dead"
-    used = scratch_prefix("shop/change") + "proof_used"
-    other = scratch_prefix("shop/other") + "proof_dead"
+    ports = await ports_of(shop)
+    ours = scratch_prefix(scratch_owner(REQUEST, ports.database))
+    dead, used = f"{ours}proof_dead", f"{ours}proof_used"
+    other = scratch_prefix(f"shop/other@{shop.name}") + "proof_dead"
     for name in (dead, used, other):
         shop.psql(f"CREATE DATABASE {name}")
-    ports = await ports_of(shop)
     session = await ports.database.connect(purpose="x", database=used)
     try:
         await secure_backup(REQUEST, ports)
