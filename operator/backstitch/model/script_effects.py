@@ -29,6 +29,7 @@ _NO_TABLE = frozenset(
         *("DROP FUNCTION", "DROP PROCEDURE", "DROP SEQUENCE", "DROP PUBLICATION"),
     )
 )
+_ENDS_A_USE = frozenset(("DROP VIEW", "DROP MATERIALIZED VIEW", "DROP FUNCTION", "CREATE VIEW", "ALTER VIEW"))
 
 
 def created_relations(statement: Statement) -> tuple[QualifiedName, ...]:
@@ -124,12 +125,12 @@ def facts_after(statements: Sequence[Statement], facts: Facts) -> Facts:
             unsure = {key: t.model_copy(update={"certain": False}) for key, t in facts.tables.items()}
             facts = facts.model_copy(update={"certain": False, "tables": unsure})
         elif statement.kind != "ddl":
-            continue
+            pass
         elif created:
             for name in created:
                 facts = facts.with_table(Table(schema_name=name.schema, name=name.name, certain=False))
         elif statement.tag in _NO_TABLE:
-            continue
+            pass
         elif statement.tag == "CREATE SCHEMA":
             facts = facts.model_copy(update={"schemas": (*facts.schemas, statement.node.text("schemaname"))})
         elif statement.tag in _ONLY_ITS_TABLE or statement.node.kind == "AlterTableStmt":
@@ -139,6 +140,16 @@ def facts_after(statements: Sequence[Statement], facts: Facts) -> Facts:
                     facts = facts.with_table(table.model_copy(update={"certain": False}))
         else:
             facts = facts.model_copy(update={"certain": False})
+        if statement.tag in _ENDS_A_USE:
+            facts = _unsure_of_uses(facts)
+    return facts
+
+
+def _unsure_of_uses(facts: Facts) -> Facts:
+    """What used a table or column, such as a view, may use it no more; only the catalog will know."""
+    used = [t for t in facts.tables.values() if t.dependents or any(c.dependents for c in t.columns)]
+    for table in used:
+        facts = facts.with_table(table.model_copy(update={"certain": False}))
     return facts
 
 

@@ -136,7 +136,7 @@ def _refuse_uses(facts: Facts, table: Table, column: Column) -> tuple[str, ...]:
             f"{what} may be inherited from or by {', '.join(table.family)}. Separate the tables first with a `sql` "
             "step (ALTER TABLE … NO INHERIT)."
         )
-    if column.dependents:
+    if column.dependents and table.certain:  # else an earlier `sql` step may drop what uses it; asked again by then
         reasons.append(f"{what} is used by {', '.join(column.dependents)}; drop or change that first.")
     if any(i.primary and column.name in i.columns for i in table.indexes):
         reasons.append(f"{what} is in the primary key and cannot be dropped.")
