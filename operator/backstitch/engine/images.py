@@ -14,7 +14,7 @@ from backstitch.core.errors import RollbackFailed, StatementFailed
 from backstitch.core.ports import Session
 from backstitch.engine.capture import Captured, look_at_tables
 from backstitch.engine.context import Run
-from backstitch.engine.ledger import lock_unit, update_unit
+from backstitch.engine.ledger import lock_unit, own_savepoint, update_unit
 from backstitch.model.sql import quote_ident, quote_literal
 
 CHUNK = 5000
@@ -122,6 +122,7 @@ async def _undo_newest(images: UnitImages, back: RowsBack) -> _Stretch | None:
         tried = RowsBack()
         try:
             async with images.session.transaction():
+                await own_savepoint(images.session, images.migration_id, images.step, images.unit)
                 await _undo_stretch(images, stretch, tried)
                 await images.session.execute("SET CONSTRAINTS ALL IMMEDIATE")
         except StatementFailed as error:

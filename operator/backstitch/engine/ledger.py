@@ -222,3 +222,17 @@ async def update_unit(session: Session, migration_id: int, step: int, unit: int,
         "INSERT INTO backstitch.writes SELECT migration_id, pg_current_xact_id() FROM unit ON CONFLICT DO NOTHING",
         (*params, migration_id, step, unit),
     )
+
+
+async def own_savepoint(session: Session, migration_id: int, step: int, unit: int) -> None:
+    """Remember the id of the savepoint we are in as ours for the proof: rows written in it bear it, not the
+    transaction's, and the server tells it only through a row."""
+    await session.execute(
+        "WITH mark AS (UPDATE backstitch.units SET rows = rows WHERE migration_id = %s AND step = %s AND unit = %s "
+        "RETURNING migration_id, xmin::text::numeric AS inner_id), "
+        "outer_one AS (SELECT pg_current_xact_id()::text::numeric AS id) "
+        "INSERT INTO backstitch.writes SELECT mark.migration_id, "
+        "(id + mod(inner_id - mod(id, 4294967296) + 4294967296, 4294967296))::text::xid8 FROM mark, outer_one "
+        "ON CONFLICT DO NOTHING",
+        (migration_id, step, unit),
+    )
