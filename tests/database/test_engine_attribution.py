@@ -3,6 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+from backstitch.core.ports import ObjectStore, StoredObject
+from backstitch.engine.job import Job
+from backstitch.engine.run import run
 from backstitch.model.record import Record
 from backstitch.model.states import State
 from tests.plugins.engine import Engine, a_spec
@@ -34,3 +40,43 @@ async def test_only_what_the_application_wrote_is_counted_as_its(engine: Engine)
     assert record.rollback.differences == (
         "table public.t: the application wrote 1 rows since the start (then 100 rows, now 100)",
     )
+
+
+class StoreThatTells:
+    """A store that tells when an object of some name was put."""
+
+    def __init__(self, store: ObjectStore, name: str, tell: Callable[[], object]) -> None:
+        self._store, self._name, self._tell = store, name, tell
+
+    @property
+    def url(self) -> str:
+        return self._store.url
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> StoredObject:
+        stored = await self._store.put(key, chunks)
+        if key.endswith(self._name):
+            self._tell()
+        return stored
+
+    def get(self, key: str) -> AsyncIterator[bytes]:
+        return self._store.get(key)
+
+    async def list(self, prefix: str) -> list[str]:
+        return await self._store.list(prefix)
+
+    async def delete(self, key: str) -> None:
+        await self._store.delete(key)
+
+
+async def test_what_the_application_writes_while_the_backup_is_proven_is_its_own(engine: Engine) -> None:
+    """A change between the dump's snapshot and the first step must not look like damage that nobody explains."""
+    engine.rows(ROWS)
+    world = await engine.world()
+    assert world.store is not None
+    theirs = "update t set v = 'theirs' where id = 99"
+    store = StoreThatTells(world.store, "manifest.json", lambda: engine.rows(theirs))
+    job = Job(namespace="shop", name="change", spec=a_spec(CHANGE, checks=[WRONG]), environment="production")
+    record = await run(job, replace(world, store=store))
+    assert record.rollback is not None
+    assert (record.state, record.rollback.verdict) == (State.ROLLED_BACK, "IdenticalExcept"), record
+    assert engine.rows("select v from t where id in (1, 99) order by id") == [("old",), ("theirs",)]

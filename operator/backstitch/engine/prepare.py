@@ -16,7 +16,7 @@ from backstitch.engine.fingerprint import fingerprint
 from backstitch.engine.proof import take_start
 from backstitch.engine.retention import sweep_backups
 from backstitch.engine.verify import CheckContext
-from backstitch.model.backup import BackupRequest, TableDigest
+from backstitch.model.backup import BackupRequest, Manifest
 from backstitch.model.record import BackupRecord
 from backstitch.model.sql import DEFAULT_SCHEMA
 
@@ -26,9 +26,9 @@ log = logging.getLogger("backstitch.engine")
 async def prepare(run: Run) -> tuple[dict[str, Any], BackupRecord]:
     """Give the start and the backup. Raises BackupFailed, StorageError, Interrupted; nothing is touched yet."""
     run.heed_requests()
-    record, digests = await _back_up(run)
+    record, manifest = await _back_up(run)
     run.heed_requests()
-    start = await take_start(run.session, digests)
+    start = await take_start(run.session, manifest)
     spec = run.entry.spec
     checks = [c for p in spec.phases for c in p.checks or []] + list(spec.checks or [])
     where = CheckContext(search_path=tuple(spec.search_path or (DEFAULT_SCHEMA,)))
@@ -36,7 +36,7 @@ async def prepare(run: Run) -> tuple[dict[str, Any], BackupRecord]:
     return start, record
 
 
-async def _back_up(run: Run) -> tuple[BackupRecord, dict[str, TableDigest] | None]:
+async def _back_up(run: Run) -> tuple[BackupRecord, Manifest | None]:
     world = run.world
     if not run.rules.backup:
         return BackupRecord(place="", waived=f"{run.rules.environment} does not ask for a backup"), None
@@ -65,7 +65,7 @@ async def _back_up(run: Run) -> tuple[BackupRecord, dict[str, TableDigest] | Non
             schema_version=request.schema_version,
             duration_ms=int((world.clock.monotonic() - began) * 1000),
         ),
-        dict(manifest.tables),
+        manifest,
     )
 
 

@@ -19,7 +19,7 @@ from backstitch.engine.context import Run
 from backstitch.engine.digest import all_digests, table_digest
 from backstitch.engine.fingerprint import compare, fingerprint
 from backstitch.engine.images import column_types, differs_from_start, same_key
-from backstitch.model.backup import TableDigest
+from backstitch.model.backup import Manifest, TableDigest
 from backstitch.model.catalog import Catalog
 from backstitch.model.record import ProofVerdict
 from backstitch.model.sql import quote_ident
@@ -50,18 +50,22 @@ class Proof:
         return "IdenticalExcept" if self.exceptions else "Identical"
 
 
-async def take_start(session: Session, digests: dict[str, TableDigest] | None) -> dict[str, Any]:
-    """Take down what the database is before the first change; a backup's own `digests` are used as they are."""
+async def take_start(session: Session, backup: Manifest | None) -> dict[str, Any]:
+    """Take down what the database is before the first change.
+
+    A backup's digests are used as they are, with the snapshot they were taken in: what the application writes while
+    the backup is being proven is then known to be its own.
+    """
     async with session.transaction():
         await session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         catalog = await read_catalog(session)
-        taken = digests if digests is not None else await all_digests(session)
+        taken = dict(backup.tables) if backup is not None else await all_digests(session)
         rows = await session.rows("SELECT pg_current_snapshot()::text AS snapshot")
     return {
         "catalog": catalog.to_plain(),
         "fingerprint": fingerprint(catalog).total,
         "digests": {rel: d.to_plain() for rel, d in taken.items()},
-        "snapshot": rows[0]["snapshot"],
+        "snapshot": backup.snapshot if backup is not None else rows[0]["snapshot"],
     }
 
 
