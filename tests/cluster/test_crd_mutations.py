@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from backstitch.model.operations import OPERATIONS
 from backstitch.model.spec import DatabaseMigration
 from dev.apiserver import ApiServer
 
@@ -35,6 +36,33 @@ STEPS: list[Document] = [
     {"name": "d", "setNotNull": {"table": "users", "column": "full_name"}},
     {"name": "e", "createIndex": {"table": "users", "name": "users_name", "columns": ["full_name"]}},
 ]
+MORE_STEPS: list[Document] = [
+    {
+        "createTable": {
+            "table": "notes",
+            "columns": [{"name": "id", "type": "bigint", "identity": "always"}, {"name": "body", "type": "text"}],
+            "primaryKey": ["id"],
+        }
+    },
+    {"dropTable": {"table": "old"}},
+    {"renameTable": {"table": "a", "to": "b"}},
+    {"dropColumn": {"table": "users", "column": "c"}},
+    {"dropNotNull": {"table": "users", "column": "c"}},
+    {"setDefault": {"table": "users", "column": "c", "default": "1"}},
+    {"addConstraint": {"table": "users", "name": "positive", "check": "id > 0"}},
+    {"dropConstraint": {"table": "users", "name": "positive"}},
+    {"dropIndex": {"table": "users", "name": "i"}},
+    {"moveRows": {"from": "a", "to": "b", "columns": {"x": "y"}, "where": "x > 1"}},
+    {
+        "upsert": {
+            "table": "users",
+            "rows": [{"values": {"id": "1"}}],
+            "conflict": {"columns": ["id"], "action": "update"},
+        }
+    },
+    {"updateRows": {"table": "users", "set": {"c": "1"}, "where": "id = 1"}},
+    {"deleteRows": {"table": "users", "where": "id = 1"}},
+]
 SPEC: Document = {
     "targetRef": {"name": "shop"},
     "version": "20260101.1",
@@ -46,6 +74,7 @@ SPEC: Document = {
     "phases": [
         {"name": "one", "steps": STEPS[:2], "checks": [{"name": "x", "noNulls": {"table": "t", "columns": ["c"]}}]},
         {"name": "two", "steps": STEPS[2:]},
+        {"name": "three", "steps": [{"name": f"n{n}", **step} for n, step in enumerate(MORE_STEPS)]},
     ],
     "checks": [
         {"name": "y", "rowCount": {"table": "users", "min": 1}, "reportOnly": True},
@@ -146,7 +175,9 @@ def agree(judge: Judge, spec: Document) -> None:
         assert code != 201, f"the server takes what is not in the models' schema: {spec}"
 
 
-def test_the_spec_that_is_changed_is_good(judge: Judge) -> None:
+def test_the_spec_that_is_changed_is_good_and_has_every_operation(judge: Judge) -> None:
+    used = {word for step in [*STEPS, *MORE_STEPS] for word in step if word in OPERATIONS}
+    assert used == set(OPERATIONS)
     assert judge_both(judge, SPEC) == (201, True)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -265,6 +266,22 @@ def test_any_record_fits_the_crd(state: State, message: str, reason: str, value:
     status = a_status(record)
     assert MigrationStatus.model_validate(status).to_plain() == status
     assert "\0" not in str(status)
+
+
+def test_the_largest_status_leaves_room_for_the_spec() -> None:
+    """etcd takes 1.5 MiB for both; a spec file may have 1 MiB."""
+    long = "x" * 10_000
+    record = a_record(
+        State.NEEDS_HELP,
+        message=long,
+        steps=tuple(a_step(f"{n:063}", message=long) for n in range(500)),
+        checks=tuple(
+            CheckResult(name=f"{n:063}", outcome="error", value=long, expected=long, message=long) for n in range(350)
+        ),
+        rollback=RollbackRecord(cause=long, kept=(long,) * 99, differences=(long,) * 99, exceptions=(long,) * 99),
+        blockers=(long,) * 99,
+    )
+    assert len(json.dumps(a_status(record)).encode()) < 700_000
 
 
 def test_a_target_that_answers_shows_what_it_has() -> None:

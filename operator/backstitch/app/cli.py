@@ -185,7 +185,14 @@ def operator() -> None:
     from backstitch.app.operator import serve  # noqa: PLC0415
     from backstitch.app.settings import read_settings  # noqa: PLC0415
 
-    asyncio.run(serve(read_settings(os.environ)))
+    try:
+        asyncio.run(serve(read_settings(os.environ)))
+    except BackstitchError:
+        raise
+    except Exception:
+        # a pod has no terminal and perhaps no place for a file: the trace goes where its log goes, as JSON
+        logging.getLogger("backstitch").exception("the operator ended by a fault of its own")
+        sys.exit(UNSETTLED)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -30,6 +30,7 @@ from backstitch.model.status import (
 )
 
 MAX_REQUESTS = 200
+TEXT_BUDGET = 60_000  # characters for one text of each step and check
 
 
 def status_of(
@@ -43,6 +44,7 @@ def status_of(
 
     `previous_status` is only asked when each condition last changed; one that cannot be read counts as none.
     """
+    limit = _text_limit(record)
     status = MigrationStatus(
         observed_generation=generation,
         state=record.state,
@@ -58,8 +60,8 @@ def status_of(
         finished_at=record.finished_at,
         duration_ms=_duration_ms(record, now),
         revert_until=record.revert_until,
-        steps=[_step(s) for s in record.steps or _planned_steps(spec)],
-        checks=[_check(c) for c in record.checks] or None,
+        steps=[_step(s, limit) for s in record.steps or _planned_steps(spec)],
+        checks=[_check(c, limit) for c in record.checks] or None,
         backup=_backup(record.backup) if record.backup else None,
         rollback=_rollback(record.rollback) if record.rollback else None,
         blockers=_lines(record.blockers),
@@ -83,6 +85,11 @@ def previous_conditions(status: Mapping[str, Any] | None) -> tuple[Condition, ..
     return tuple(found)
 
 
+def _text_limit(record: Record) -> int:
+    """Many steps and checks get shorter texts each: spec and status together must fit into etcd's 1.5 MiB."""
+    return max(80, min(MAX_TEXT, TEXT_BUDGET // max(1, len(record.steps) + len(record.checks))))
+
+
 def _planned_steps(spec: MigrationSpec) -> tuple[StepRecord, ...]:
     return tuple(StepRecord(name=s.name, phase=phase, operation=s.operation.kind) for phase, s in spec.steps())
 
@@ -100,7 +107,7 @@ def _lines(texts: Iterable[str]) -> list[str] | None:
     return lines or None
 
 
-def _step(step: StepRecord) -> StepStatus:
+def _step(step: StepRecord, limit: int) -> StepStatus:
     return StepStatus(
         name=step.name,
         phase=step.phase,
@@ -110,18 +117,18 @@ def _step(step: StepRecord) -> StepStatus:
         rows_estimated=step.rows_estimated,
         lock_waited_ms=step.lock_waited_ms,
         duration_ms=step.duration_ms,
-        message=shorten(step.message, MAX_TEXT) or None,
+        message=shorten(step.message, limit) or None,
     )
 
 
-def _check(check: CheckResult) -> CheckStatus:
+def _check(check: CheckResult, limit: int) -> CheckStatus:
     return CheckStatus(
         name=check.name,
         phase=check.phase,
         outcome=check.outcome,
-        value=None if check.value is None else shorten(check.value, MAX_TEXT),
-        expected=None if check.expected is None else shorten(check.expected, MAX_TEXT),
-        message=shorten(check.message, MAX_TEXT) or None,
+        value=None if check.value is None else shorten(check.value, limit),
+        expected=None if check.expected is None else shorten(check.expected, limit),
+        message=shorten(check.message, limit) or None,
         report_only=check.report_only or None,
         attempts=check.attempts,
     )
