@@ -105,7 +105,6 @@ async def _verify(run: Run) -> None:
     await verify(run, run.entry.spec.checks or [], None)
     await run.heed_deadline()
     await stop_capture(run)
-    await sweep(run)
     rollback = run.entry.spec.rollback
     window = parse_duration((rollback.revert_window if rollback else None) or DEFAULT_REVERT_WINDOW)
     await move(
@@ -116,6 +115,7 @@ async def _verify(run: Run) -> None:
         finished_at="now",
         revert_until=window,
     )
+    await sweep(run)  # only now: a slow store must not keep a finished migration from being called so
 
 
 def _reason(event: Event) -> str:
