@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m dev.demo` (make demo): three migrations of a shop, live, on real servers; everything is removed afterwards.
+"""`python -m dev.demo` (make demo): three migrations of a shop, live, on real servers; all of it is removed afterwards.
 
 KEEP=1 leaves all of it running until Ctrl-C. `--without-cluster` tells the stories on the command line only. The exit
 code is 0 only when every story ended as it should and each claim held.
@@ -25,14 +25,14 @@ from dev.demo_screen import Claims
 from dev.demo_shop import Shop, make_shop
 from dev.postgres import PostgresServer
 from dev.processes import ServerError
-from dev.s3 import S3Server
 
 POSTGRES_MAJOR = 18
 
 
 def main() -> int:
     """Run the demo; gives the exit code."""
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores SIGINT unless it is asked not to
+        signal.signal(number, _stop)
     begun = time.monotonic()
     claims = Claims()
     try:
@@ -74,9 +74,7 @@ def _play(stack: ExitStack, claims: Claims, *, with_cluster: bool) -> None:
     screen.step("Starting a Kubernetes API server" if is_there else "Waiting for the API server to be built")
     api = kubernetes.start()
     screen.explain(f"It is {kubernetes.where()}.")
-    screen.step("Starting an S3 server for the backups (rclone, on 127.0.0.1)")
-    s3 = stack.enter_context(S3Server())
-    stage = Stage(api, shop, s3, folder)
+    stage = Stage(api, shop, folder)
     stack.callback(stage.take_down)
     stage.set_up()
     demo_cluster.tell_stories(stage, shop, claims)

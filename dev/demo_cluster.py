@@ -8,23 +8,23 @@ import re
 import subprocess
 import sys
 import threading
-import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from backstitch.model.states import RESTING, State
 from dev import demo_screen as screen
 from dev.apiserver import ApiServer
 from dev.demo_application import Application
+from dev.demo_describe import shorten
 from dev.demo_screen import Claims
 from dev.demo_shop import Shop
 from dev.demo_stories import ROOT, STORIES, Story
-from dev.processes import Process, ServerError, free_port
-from dev.s3 import S3Server
+from dev.processes import Process, free_port
 
 NAMESPACE = "backstitch-demo"
-RESTING = ("Succeeded", "RolledBack", "Refused", "Stopped", "NeedsHelp")
 _STORY_LIMIT_S = 150
 _READY_LIMIT_S = 60
 
@@ -32,10 +32,10 @@ _READY_LIMIT_S = 60
 class Stage:
     """The namespace, the operator and the target in which the stories play."""
 
-    def __init__(self, api: ApiServer, shop: Shop, s3: S3Server, folder: Path) -> None:
+    def __init__(self, api: ApiServer, shop: Shop, folder: Path) -> None:
         self.api = api
         self._shop = shop
-        self._s3 = s3
+        self.backups = folder / "backups-of-the-cluster"
         self.log = folder / "operator.log"
         port = free_port()
         self.metrics = f"http://127.0.0.1:{port}/metrics"
@@ -45,7 +45,7 @@ class Stage:
             [sys.executable, "-m", "backstitch", "operator"],
             self.log,
             env={
-                "KUBECONFIG": str(api.kubeconfig),
+                "KUBECONFIG": str(api.kubeconfig if api.is_external else api.kubeconfig_for("operator")),
                 "PYTHONPATH": str(ROOT / "operator"),
                 "BACKSTITCH_NAMESPACES": NAMESPACE,
                 "BACKSTITCH_HTTP_HOST": "127.0.0.1",
@@ -61,13 +61,7 @@ class Stage:
     def show(self, *arguments: str) -> None:
         """Run kubectl in front of everybody."""
         screen.command(f"kubectl {' '.join(arguments)}")
-        for line in self.kubectl(*arguments).splitlines():
-            screen.output(line)
-
-    def read(self, name: str) -> dict[str, Any]:
-        """The status of a migration."""
-        status: dict[str, Any] = json.loads(self.kubectl("get", "dbm", name, "-o", "json")).get("status", {})
-        return status
+        screen.table(self.kubectl(*arguments))
 
     def set_up(self) -> None:
         """Install the CRDs, start the operator, and give it the shop's database."""
@@ -75,19 +69,22 @@ class Stage:
         screen.command("kubectl apply --server-side -f crds/")
         self.api.install_crds(ROOT / "crds")
         self.api.run_kubectl("create", "namespace", NAMESPACE)
+        if not self.api.is_external:
+            screen.step("Giving the operator the rights of manifests/rbac.yaml and no others")
+            for file in ("namespace.yaml", "rbac.yaml"):
+                self.api.run_kubectl("apply", "-f", str(ROOT / "manifests" / file))
+            bind = ["create", "clusterrolebinding", "demo", "--clusterrole=backstitch-operator", "--user=operator"]
+            self.api.run_kubectl(*bind)
         screen.step("Starting the operator, as a process on this machine (in a cluster it is a Deployment)")
         screen.command("backstitch operator")
         self.operator.start()
         self.operator.wait_until(lambda: _answers(self._ready), within_s=_READY_LIMIT_S)
-        screen.step("Telling it about the shop: two Secrets (not shown) and a MigrationTarget")
-        secrets = (
-            ("shop-database", {"uri": self._shop.owner_url}),
-            ("shop-backups", {"accessKeyId": self._s3.access_key, "secretAccessKey": self._s3.secret_key}),
-        )
-        for name, values in secrets:  # over stdin: arguments can be read by everybody on the machine
-            secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}
-            self.kubectl("apply", "-f", "-", stdin=json.dumps(secret))
-        target = _TARGET.format(endpoint=self._s3.endpoint, bucket=self._s3.create_bucket("backups"))
+        screen.step("Telling it about the shop: a Secret with the connection (not shown) and a MigrationTarget")
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-database"}}
+        uri = {"stringData": {"uri": self._shop.owner_url}}
+        # over stdin: arguments can be read by everybody on the machine
+        self.kubectl("apply", "-f", "-", stdin=json.dumps({**secret, **uri}))
+        target = _TARGET.format(folder=self.backups)
         screen.command("kubectl apply -f target.yaml")
         screen.document(target)
         self.kubectl("apply", "-f", "-", stdin=target)
@@ -112,7 +109,7 @@ metadata:
 spec:
   environment: production   # a proven backup before each change, no reset, SQL hazards refuse
   secretRef: {{name: shop-database, sslMode: prefer}}
-  backup: {{url: "s3://{bucket}/shop", endpoint: "{endpoint}", secretName: shop-backups}}
+  backup: {{url: "file://{folder}"}}   # s3://bucket/prefix in real life
 """
 
 
@@ -135,10 +132,12 @@ def _tell(number: int, story: Story, stage: Stage, shop: Shop, claims: Claims) -
         screen.command(f"kubectl apply -f {story.file}")
         stage.kubectl("apply", "-f", str(story.path))
         state = _watch(stage, story.name)
-    screen.step("What a person sees who asks:")
-    _describe(stage, story.name)
     claims.claim(state == story.ends, f"it ended {state}", f"it is {state} instead of {story.ends}")
-    _show_proof(stage.read(story.name), story)
+    screen.step("What somebody sees who asks for more (shortened here):")
+    screen.command(f"kubectl describe dbmigration {story.name}")
+    for line in shorten(stage.kubectl("describe", "dbmigration", story.name)):
+        screen.output(line)
+    screen.step("The demo looks for itself:")
     story.judge(shop, before, application, claims)
 
 
@@ -146,22 +145,41 @@ def _watch(stage: Stage, name: str) -> str:
     """Show `kubectl get -w` until the migration rests; gives the state it rests in, or the last one seen."""
     screen.command(f"kubectl get dbmigrations {name} --watch")
     state, shown = "", ""
+    screen.table(_ROW.format(*_HEADS))
     with _watched(stage, name) as lines:
-        column = -1
         for line in lines:
-            cells = re.split(r"\s{2,}", line.strip())
-            if column < 0:
-                column = cells.index("STATE")
-                screen.output(line)
+            row = cells(line)
+            if row is None:
                 continue
-            told = " ".join(cells[:-1])  # without the age: a line that says nothing new is not shown
-            if told != shown:
-                screen.output(line)
-            shown = told
-            state = next((cell for cell in cells if cell in RESTING), state)
+            told = _ROW.format(*row)
+            if told[: -len(row[-1])] != shown:  # the age alone is no news
+                screen.table(told)
+            shown = told[: -len(row[-1])]
+            state = row[1]
             if state in RESTING:
                 return state
     return state or "without a state"
+
+
+_HEADS = ("NAME", "STATE", "PHASE", "PROGRESS", "READY", "AGE")
+_ROW = "{:<20}  {:<11}  {:<8}  {:<9}  {:<6}  {}"
+
+
+def cells(line: str) -> tuple[str, ...] | None:
+    """Give the cells of a line of `kubectl get -w` that are news; None for its head.
+
+    kubectl aligns each line for itself and leaves empty cells out of sight, so what a cell is must be told from what
+    is in it.
+    """
+    found = re.split(r"\s{2,}", line.strip())
+    if found[0] == "NAME":
+        return None
+    name, _target, _version, *rest, age = found
+    state = next((cell for cell in rest if cell in set(State)), "")
+    progress = next((cell for cell in rest if re.fullmatch(r"\d+/\d+ \d+%", cell)), "")
+    ready = next((cell for cell in rest if cell in ("True", "False", "Unknown")), "")
+    phase = next((cell for cell in rest if cell not in (state, progress, ready)), "")
+    return (name, state, phase, progress, ready, age)
 
 
 @contextmanager
@@ -185,27 +203,9 @@ def _watched(stage: Stage, name: str) -> Iterator[Iterator[str]]:
             process.terminate()
 
 
-def _describe(stage: Stage, name: str) -> None:
-    """Show of `kubectl describe` what is news: not the spec, and of the status not every field."""
-    screen.command(f"kubectl describe dbmigration {name}   # its status and events")
-    text = stage.kubectl("describe", "dbmigration", name)
-    for line in text[text.index("\nStatus:") + 1 :].splitlines():
-        screen.output(line)
-
-
-def _show_proof(status: dict[str, Any], story: Story) -> None:
-    screen.explain(f"{story.name}: {status.get('message', '')}")
-
-
 def _answers(url: str) -> bool:
-    import urllib.error
-    import urllib.request
-
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False
-
-
-__all__ = ["ServerError", "Stage", "tell_stories", "time"]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where does the demo get a Kubernetes API server from, and what does it do while one is being built?
 
-In this order: the cluster of BACKSTITCH_KUBECONFIG, a kind cluster that runs here, the programs of KUBEBUILDER_ASSETS or
-of the user's cache, and else those same programs, built with Go in the background.
+In this order: the cluster of BACKSTITCH_KUBECONFIG, a kind cluster that runs here, the programs of KUBEBUILDER_ASSETS
+or of the user's cache, and else those same programs, built with Go in the background.
 """
 
 from __future__ import annotations

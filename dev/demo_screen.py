@@ -48,7 +48,17 @@ def command(text: str) -> None:
 
 def output(line: str) -> None:
     """Show one line that a command printed."""
-    _print(_paint("  │ ", "dim") + line.rstrip())
+    line = line.rstrip()
+    indent = len(line) - len(line.lstrip()) + 4
+    parts = textwrap.wrap(line, _WIDTH - 4, subsequent_indent=" " * indent, replace_whitespace=False) or [""]
+    for part in parts if len(line) > _WIDTH - 4 else [line]:
+        _print(_paint("  │ ", "dim") + part)
+
+
+def table(text: str) -> None:
+    """Show a table that kubectl printed, unwrapped: a terminal may be wide enough."""
+    for line in text.splitlines():
+        _print(_paint("  │ ", "dim") + line.rstrip())
 
 
 def document(text: str) -> None:
@@ -57,7 +67,7 @@ def document(text: str) -> None:
     while lines and lines[0].startswith("#"):
         del lines[0]
     for line in lines:
-        output(_paint(line, "dim"))
+        _print(_paint(f"  │ {line}", "dim"))
 
 
 def good(text: str) -> None:
