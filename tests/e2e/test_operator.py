@@ -165,6 +165,17 @@ def test_a_wrong_password_is_said_and_mended_by_the_secret_alone(shop: Shop) -> 
     shop.wait("m1", "Succeeded")
 
 
+def test_what_only_a_person_can_mend_is_stalled_until_the_target_changes(shop: Shop) -> None:
+    shop.create_target("staging", backup={"url": "s3://No_Such_Bucket_Name/x"})
+    shop.apply(shop.migration("m1", ADD))
+    status = shop.wait_for("m1", "{.status.reason}", "StorageInvalid")
+    assert condition(status, "Stalled")["status"] == "True"
+    assert condition(status, "Reconciling") == {}
+    assert "No_Such_Bucket_Name" in status["message"]
+    shop.create_target("staging")
+    shop.wait("m1", "Succeeded")
+
+
 def test_sql_from_a_config_map_that_comes_later(shop: Shop) -> None:
     source = {"configMap": f"{shop.name}-sql", "key": "up.sql"}
     shop.apply(shop.migration("m1", {"name": "run", "sql": {"upFrom": source}}))

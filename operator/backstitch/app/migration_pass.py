@@ -106,6 +106,14 @@ class _Pass:
         )
 
     async def go(self) -> float | None:
+        """Do the pass."""
+        try:
+            return await self._go()
+        finally:
+            if self._writer.is_gone:  # also when the watch told of the end before this pass began
+                self._parts.registry.forget(self._key, self._seen.uid)
+
+    async def _go(self) -> float | None:
         try:
             self._spec = MigrationSpec.model_validate(self._body["spec"])
             return await self._prepare()

@@ -51,6 +51,11 @@ class StatusWriter:
         """Give the record that was observed last."""
         return self._newest
 
+    @property
+    def is_gone(self) -> bool:
+        """Tell whether a write has found that the object is not there any more."""
+        return self._is_gone
+
     async def __aenter__(self) -> StatusWriter:
         self._task = asyncio.create_task(self._keep_writing(), name=f"status {self._key}")
         return self
