@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import psycopg
@@ -24,6 +25,7 @@ from dev.processes import Process, ServerError, free_port, run_as, tail
 
 _START_LIMIT_S = 60
 _PORT_TRIES = 3
+_RESTART_TRIES = 20
 _MEMORY = Path("/dev/shm")
 _ROOMY_BYTES = 4 << 30
 
@@ -70,8 +72,17 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the stopped or killed server on the data and the port it had; returns when it takes connections."""
-        self._process.start()
-        self._process.wait_until(self._accepts_connections, within_s=_START_LIMIT_S)
+        for tries_left in range(_RESTART_TRIES, -1, -1):
+            self._process.start()
+            try:
+                self._process.wait_until(self._accepts_connections, within_s=_START_LIMIT_S)
+            except ServerError:
+                # After a kill the last backends take a moment to let go of the shared memory.
+                if not tries_left or "pre-existing shared memory block" not in tail(self.log):
+                    raise
+                time.sleep(0.5)
+            else:
+                return
 
     def halt(self) -> None:
         """Stop the server in order (fast shutdown: sessions are cut), keep its data."""

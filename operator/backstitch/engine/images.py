@@ -57,6 +57,7 @@ async def put_rows_back(run: Run, step: int, unit: int, total: RowsBack) -> None
         (run.id, step, unit),
     )
     done = False
+    rooms_left = 2
     while not done:
 
         async def one_chunk() -> None:
@@ -74,7 +75,20 @@ async def put_rows_back(run: Run, step: int, unit: int, total: RowsBack) -> None
                 await update_unit(run.session, run.id, step, unit, cursor={**cursor, "undoneDownTo": reached})
             total.add(chunk)
 
-        await run.patiently("Putting rows back", None, step, one_chunk)
+        try:
+            await run.patiently("Putting rows back", None, step, one_chunk)
+        except StatementFailed as error:
+            if error.reason != "DiskFull" or not rooms_left:
+                raise
+            rooms_left -= 1
+            for r in rels:  # the versions that our own changes left behind are room enough to go back
+                await make_room(run.session, r["rel"])
+
+
+async def make_room(session: Session, rel: str) -> None:
+    """Let a table's dead row versions be used again, on a disk that is full."""
+    for table in await look_at_tables(session, [rel]):
+        await session.execute(f"VACUUM (TRUNCATE false) {table.sql}")
 
 
 @dataclass(frozen=True)

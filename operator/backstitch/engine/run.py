@@ -10,12 +10,10 @@ import platform
 from backstitch.core.decide import Course, Past, decide
 from backstitch.core.errors import CommitUnknown, ConnectionLost, Fenced, StatementFailed, TargetError
 from backstitch.core.ordering import why_wait
-from backstitch.core.plan import Plan, content_digest, token_of
-from backstitch.core.plan import make_plan as plan_of
+from backstitch.core.plan import Plan, content_digest
 from backstitch.core.ports import Session
 from backstitch.engine.context import Run
 from backstitch.engine.drive import drive, move
-from backstitch.engine.facts import read_facts
 from backstitch.engine.fence import Fence, take_fence, who_holds
 from backstitch.engine.history import refused_by_history, schema_version, siblings_of
 from backstitch.engine.job import Job, World
@@ -28,8 +26,10 @@ from backstitch.engine.ledger import (
     update_migration,
 )
 from backstitch.engine.ledger_schema import ACTIVE, ensure_ledger, ledger_exists
+from backstitch.engine.planning import make_plan, plan_now
 from backstitch.engine.purge import purge_ended
 from backstitch.engine.recall import read_record, recall
+from backstitch.engine.restore import reopen_interrupted
 from backstitch.model.record import Record, StepRecord
 from backstitch.model.states import Event, State
 
@@ -63,16 +63,6 @@ async def run(job: Job, world: World) -> Record:
         await world.clock.sleep(min(5.0, 0.1 * 2 ** min(lost, 6)))
 
 
-async def make_plan(job: Job, world: World) -> Plan:
-    """Plan a migration on the catalog as it is; touches nothing. Raises TargetError."""
-    session = await world.database.connect(purpose="plan", read_only=True)
-    try:
-        entries = await latest_entries(session) if await ledger_exists(session) else []
-        return await _plan(session, job, schema_version(entries))
-    finally:
-        await session.close()
-
-
 async def purge(world: World) -> list[str]:
     """Give up what ended revert windows keep; give the names of the migrations. Raises TargetError."""
     session = await world.database.connect(purpose="purge")
@@ -89,27 +79,15 @@ def _holder() -> str:
     return f"{platform.node()}/{os.getpid()}"
 
 
-async def _plan(session: Session, job: Job, schema_version: str | None) -> Plan:
-    facts = await read_facts(session)
-    plan = plan_of(
-        job.spec, facts, job.rules, sources=job.sources, token=token_of(job.namespace, job.name),
-        schema_version=schema_version,
-    )  # fmt: skip
-    counts = (job.spec.assume.row_counts if job.spec.assume else None) or {}
-    wrong = []
-    for name, wanted in counts.items():
-        table = facts.table(name)
-        if table is None:
-            wrong.append(f"The migration assumes rows in table {name}, which does not exist.")
-            continue
-        found = (await session.rows(f"SELECT count(*) AS n FROM {table.qualified.sql}"))[0]["n"]
-        if found != wanted:
-            wrong.append(f"The migration assumes {wanted} rows in {table.qualified}, but there are {found}.")
-    return plan.model_copy(update={"refusals": (*plan.refusals, *wrong)})
-
-
 async def _once(job: Job, world: World) -> Record:
-    session = await world.database.connect(purpose=f"{job.namespace}/{job.name}")
+    purpose = f"{job.namespace}/{job.name}"
+    try:
+        session = await world.database.connect(purpose=purpose)
+    except TargetError as error:
+        # a restore of ours that was killed between closing the database and renaming it
+        if error.reason != "DatabaseClosed" or not await reopen_interrupted(world.database):
+            raise
+        session = await world.database.connect(purpose=purpose)
     try:
         return await _Pass(job, world, session).go()
     finally:
@@ -185,7 +163,7 @@ class _Pass:
         waiting = why_wait(self.job.name, self.job.spec, siblings_of(self.job, entries))
         if waiting:
             return await self._show(self._wait(*waiting))
-        plan = await _plan(self.session, self.job, schema_version(entries))
+        plan = await plan_now(self.session, self.job, schema_version(entries))
         if plan.refusals:
             return await self._show(
                 self._blank(State.REFUSED, "PlanRefused", " ".join(plan.refusals), plan_digest=plan.digest)
