@@ -69,7 +69,8 @@ async def test_triggers_of_the_application_do_not_disturb_rows_that_go_back(engi
     engine.database.psql(SHOP)
     engine.database.psql(
         "create table audit (id bigint generated always as identity primary key, who bigint);"
-        "create function touch() returns trigger language plpgsql as $$ begin new.updated_at = now(); return new; end $$;"
+        "create function touch() returns trigger language plpgsql as "
+        "$$ begin new.updated_at = now(); return new; end $$;"
         "create trigger touch before update on users for each row execute function touch();"
         "create function note() returns trigger language plpgsql as "
         "$$ begin insert into audit (who) values (new.id); return null; end $$;"

@@ -205,7 +205,7 @@ def test_every_kind_has_a_case() -> None:
 
 @pytest.mark.parametrize("kind", ["foreignKeysHold", "uniqueHolds"])
 async def test_a_check_with_nothing_to_hold_is_inconclusive(session: Session, kind: str) -> None:
-    result = await check(session, **{kind: {"table": "lone"}})
+    result = await check(session, None, **{kind: {"table": "lone"}})
     assert result.outcome == "inconclusive"
     assert "nothing to hold" in result.message
 
@@ -249,7 +249,7 @@ async def test_an_invalid_index_is_named(session: Session, database: TestDatabas
     database.psql(
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'users_email_key'::regclass", superuser=True
     )
-    result = await check(session, **{kind: {"table": "users"}})
+    result = await check(session, None, **{kind: {"table": "users"}})
     assert result.outcome == "failed"
     assert "users_email_key" in result.message
     assert (await check(session, noInvalidIndexes={"table": "orders"})).outcome == "passed"

@@ -120,7 +120,7 @@ async def test_the_fingerprint_of_the_catalog_is_compared(session: Session, data
 
 
 async def test_rows_unchanged_without_a_start_is_inconclusive(session: Session, database: TestDatabase) -> None:
-    assert (await check(session, **UNCHANGED)).outcome == "inconclusive"
+    assert (await check(session, None, **UNCHANGED)).outcome == "inconclusive"
     start = await baselines(session, rowsUnchanged={"table": "later"})
     database.psql("CREATE TABLE later (id int)")
     result = await check(session, CheckContext(baselines=start), rowsUnchanged={"table": "later"})
@@ -140,7 +140,7 @@ async def test_a_slower_query_fails_and_an_unmeasured_one_is_inconclusive(
     assert slower.outcome == "failed"
     assert slower.expected is not None
     assert "3 times" in slower.expected
-    assert (await check(session, **fields)).outcome == "inconclusive"
+    assert (await check(session, None, **fields)).outcome == "inconclusive"
 
 
 async def test_a_query_that_does_not_finish_within_its_limit_fails(session: Session) -> None:

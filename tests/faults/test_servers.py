@@ -124,12 +124,15 @@ async def test_a_read_only_replica_is_refused_by_name(own_engine: Engine) -> Non
     folder = Path(tempfile.mkdtemp(prefix="backstitch-standby-", dir="/tmp"))
     if user is not None:
         shutil.chown(folder, user.pw_uid, user.pw_gid)
-    copied = await asyncio.to_thread(
-        subprocess.run,
-        [str(server.bin_dir / "pg_basebackup"), "-d", server.url(), "-D", str(folder / "data"), "-R", "-X", "stream",
-         "--checkpoint=fast", "--no-sync"],
-        capture_output=True, text=True, check=False, cwd="/", **run_as(user),
-    )  # fmt: skip
+    command = [str(server.bin_dir / "pg_basebackup"), "-d", server.url(), "-D", str(folder / "data"), "-R"]
+
+    def copy() -> subprocess.CompletedProcess[str]:
+        options = ["-X", "stream", "--checkpoint=fast", "--no-sync"]
+        return subprocess.run(
+            [*command, *options], capture_output=True, text=True, check=False, cwd="/", **run_as(user)
+        )
+
+    copied = await asyncio.to_thread(copy)
     assert copied.returncode == 0, copied.stderr
     port = free_port()
     standby = Process(

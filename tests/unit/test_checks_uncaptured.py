@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from backstitch.core.uncaptured import EVERY_TABLE, uncaptured_tables
 from backstitch.model.spec import MigrationSpec
 
 
-def spec(*steps: dict[str, object], **more: object) -> MigrationSpec:
+def spec(*steps: Mapping[str, object], **more: object) -> MigrationSpec:
     named = [{"name": f"s{i}", **step} for i, step in enumerate(steps)]
     plain = {"targetRef": {"name": "t"}, "version": "1", "type": "data", "phases": [{"name": "p", "steps": named}]}
     return MigrationSpec.model_validate({**plain, **more})
