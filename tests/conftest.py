@@ -7,6 +7,7 @@ pytest_plugins = [
     "tests.plugins.pg",
     "tests.plugins.kube",
     "tests.plugins.store",
+    "tests.plugins.cli",
     "tests.plugins.proxy",
     "tests.plugins.engine",
     "tests.plugins.operator",

@@ -11,17 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backstitch.core.errors import TargetError
 from backstitch.core.view import status_of
 from backstitch.core.view_conditions import TABLE
-from backstitch.core.view_target import TargetSeen, target_status_of
 from backstitch.core.view_text import duration_text, size_text
 from backstitch.model.checks import CheckResult
 from backstitch.model.conditions import MIGRATION_CONDITIONS
 from backstitch.model.record import BackupRecord, Record, RollbackRecord, StepRecord
 from backstitch.model.spec import MigrationSpec
 from backstitch.model.states import RESTING, State
-from backstitch.model.status import MigrationStatus, TargetStatus
+from backstitch.model.status import MigrationStatus
 from tests.kstatus import kstatus
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -282,31 +280,6 @@ def test_the_largest_status_leaves_room_for_the_spec() -> None:
         blockers=(long,) * 99,
     )
     assert len(json.dumps(a_status(record)).encode()) < 700_000
-
-
-def test_a_target_that_answers_shows_what_it_has() -> None:
-    seen = TargetSeen(
-        database="shop",
-        server_version=180006,
-        records=(
-            a_record(State.SUCCEEDED, name="old", version="1", finished_at=NOW),
-            a_record(State.ROLLED_BACK, name="bad", version="2", finished_at=NOW + timedelta(hours=1)),
-            a_record(State.MIGRATING, name="now", version="3"),
-        ),
-    )
-    status = target_status_of(seen, 2, None, NOW)
-    assert (status["reachable"], status["serverVersion"], status["schemaVersion"]) == (True, "18.6", "1")
-    assert (status["activeMigration"], status["lastMigration"]["name"]) == ("now", "bad")
-    assert kstatus({"metadata": {"generation": 2}, "status": status}) == "Current"
-    assert TargetStatus.model_validate(status).to_plain() == status
-
-
-@pytest.mark.parametrize(("retry", "verdict"), [(True, "InProgress"), (False, "Failed")])
-def test_a_target_that_does_not_answer_keeps_what_was_known(retry: bool, verdict: str) -> None:
-    before = target_status_of(TargetSeen("shop", 150004), 2, None, NOW)
-    status = target_status_of(TargetError("No answer.", retry=retry), 2, before, NOW + timedelta(seconds=9))
-    assert (status["reachable"], status["serverVersion"], status["message"]) == (False, "15.4", "No answer.")
-    assert kstatus({"metadata": {"generation": 2}, "status": status}) == verdict
 
 
 def test_sizes_and_durations_are_short() -> None:

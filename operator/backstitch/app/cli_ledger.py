@@ -93,9 +93,12 @@ async def export(what: str, file: Path | None, given: Given) -> int:
         environment = environment or (target.spec.environment if target else "development")
         if given.database:
             namespace = given.namespace or migration.metadata.namespace
-            _, record = await _read(
-                open_world(open_database(parse_url(given.database))), migration.metadata.name, namespace
-            )
+            try:
+                _, record = await _read(
+                    open_world(open_database(parse_url(given.database))), migration.metadata.name, namespace
+                )
+            except UsageError:
+                say("The database has not run it yet, so nothing was measured.")
     elif given.database:
         entry, record = await _read(open_world(open_database(parse_url(given.database))), what, given.namespace)
         environment = given.environment or environment_of(entry)
