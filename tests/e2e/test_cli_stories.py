@@ -54,7 +54,7 @@ def test_a_signal_stops_it_safely_and_the_same_command_goes_on(cli: Cli) -> None
     with psycopg.connect(cli.database.url) as reader:
         reader.execute("SELECT count(*) FROM users")  # holds a lock that ADD COLUMN must wait for
         process = cli.start("run", file)
-        seen = []
+        seen: list[str] = []
         assert process.stderr is not None
         while "waits for a lock held by" not in (line := process.stderr.readline()):
             assert line, "".join(seen)
