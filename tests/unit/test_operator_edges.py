@@ -6,8 +6,10 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from pydantic import ValidationError
 
 from backstitch.app.logs import about, redact, set_up_logs
 from backstitch.app.metrics import Metrics
-from backstitch.app.settings import read_settings
+from backstitch.app.settings import OperatorSettings, read_settings
 from backstitch.app.targets import explain_invalid
 from backstitch.app.trouble import NO_SPEC, plain_record, status_in_trouble
 from backstitch.core.errors import UsageError
@@ -43,6 +45,13 @@ def test_settings_have_defaults_and_read_lists() -> None:
     settings = read_settings({"BACKSTITCH_NAMESPACES": " shop, crm ,", "BACKSTITCH_LOG_LEVEL": "DEBUG", "HOME": "/x"})
     assert settings.namespaces == ("shop", "crm")
     assert settings.log_level == "debug"
+
+
+def test_every_setting_is_in_the_manual() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "running-the-operator.md").read_text()
+    table = [line for line in manual.splitlines() if line.startswith("| `BACKSTITCH_")]
+    named = {name for line in table for name in re.findall(r"`BACKSTITCH_(\w+)`", line)}
+    assert {name.upper() for name in OperatorSettings.model_fields} <= named
 
 
 def test_wrong_settings_are_all_named_with_their_variable() -> None:

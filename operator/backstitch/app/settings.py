@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What does the environment say about how the operator runs? Read once, at the start; the README lists the names."""
+"""What does the environment say about how the operator runs? Read once, at the start.
+
+docs/running-the-operator.md lists the names; a test compares.
+"""
 
 from __future__ import annotations
 
