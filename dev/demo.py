@@ -67,7 +67,7 @@ def _play(stack: ExitStack, claims: Claims, *, with_cluster: bool) -> None:
         if with_cluster:
             screen.step("There is no API server on this machine yet: one is built in the background (minutes, once)")
             screen.explain("Meanwhile, the same three stories without Kubernetes:")
-        demo_laptop.tell_stories(shop.copy("shop_laptop"), folder / "backups", claims)
+        demo_laptop.tell_stories(shop.copy("shop_laptop"), folder / "backups-of-the-laptop", claims)
     if not with_cluster:
         return
     screen.title("In a cluster: GitOps")

@@ -35,7 +35,7 @@ class Stage:
     def __init__(self, api: ApiServer, shop: Shop, folder: Path) -> None:
         self.api = api
         self._shop = shop
-        self.backups = folder / "backups-of-the-cluster"
+        self.backups = folder / "backups"
         self.log = folder / "operator.log"
         port = free_port()
         self.metrics = f"http://127.0.0.1:{port}/metrics"
@@ -137,6 +137,8 @@ def _tell(number: int, story: Story, stage: Stage, shop: Shop, claims: Claims) -
     screen.command(f"kubectl describe dbmigration {story.name}")
     for line in shorten(stage.kubectl("describe", "dbmigration", story.name)):
         screen.output(line)
+    if story.note:
+        screen.explain(story.note)
     screen.step("The demo looks for itself:")
     story.judge(shop, before, application, claims)
 
@@ -144,21 +146,26 @@ def _tell(number: int, story: Story, stage: Stage, shop: Shop, claims: Claims) -
 def _watch(stage: Stage, name: str) -> str:
     """Show `kubectl get -w` until the migration rests; gives the state it rests in, or the last one seen."""
     screen.command(f"kubectl get dbmigrations {name} --watch")
-    state, shown = "", ""
+    state = ""
+    shown: tuple[str, ...] = ()
     screen.table(_ROW.format(*_HEADS))
     with _watched(stage, name) as lines:
         for line in lines:
             row = cells(line)
             if row is None:
                 continue
-            told = _ROW.format(*row)
-            if told[: -len(row[-1])] != shown:  # the age alone is no news
-                screen.table(told)
-            shown = told[: -len(row[-1])]
-            state = row[1]
+            state, news = row[1], (*row[:3], _coarse(row[3]), row[4])
+            if news != shown:
+                screen.table(_ROW.format(*row))
+            shown = news
             if state in RESTING:
                 return state
     return state or "without a state"
+
+
+def _coarse(progress: str) -> str:
+    """Give `2/4 57%` without its last digit: a line for each percent is too much to read."""
+    return progress[:-2] if progress.endswith("%") else progress
 
 
 _HEADS = ("NAME", "STATE", "PHASE", "PROGRESS", "READY", "AGE")
