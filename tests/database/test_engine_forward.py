@@ -49,7 +49,7 @@ async def test_a_migration_of_three_phases_succeeds(engine: Engine) -> None:
     record = await engine.migrate(
         a_spec(FULL_NAME, checks=[{"name": "all-there", "rowsUnchanged": {"table": "users"}}])
     )
-    assert (record.state, record.message) == (State.SUCCEEDED, "All 3 steps are done and 2 checks hold.")
+    assert (record.state, record.message) == (State.SUCCEEDED, "All 3 steps are done and 2 checks held.")
     assert engine.rows(
         "select count(*), min(full_name) from users where full_name = first_name || ' ' || last_name"
     ) == [(2500, "first 1 last 1")]

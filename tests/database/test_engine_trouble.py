@@ -32,6 +32,21 @@ async def test_a_lock_that_is_not_to_be_had_rolls_back_and_names_the_blocker(eng
     assert_nothing_left(engine)
 
 
+async def test_a_cancel_is_heard_while_waiting_for_a_lock(engine: Engine) -> None:
+    engine.database.psql(SHOP)
+    with psycopg.connect(engine.database.url, application_name="night-report") as blocker:
+        blocker.execute("select count(*) from users")
+
+        def cancel(record: Record) -> None:
+            if record.blockers:
+                engine.requests = Requests(cancel="no more")
+
+        engine.on_record = cancel
+        record = await engine.migrate(a_spec(ADD), policy=TargetPolicy(lock_timeout_ms=50, lock_allowance="60s"))
+        assert record.state is State.ROLLED_BACK, record.message
+        assert "cancel" in record.message
+
+
 async def test_a_short_blocker_is_waited_out_and_readers_are_not_held_up(engine: Engine) -> None:
     engine.database.psql(SHOP)
     blocker = await engine.database.connect()

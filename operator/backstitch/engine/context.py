@@ -14,7 +14,7 @@ from backstitch.engine.fence import Fence
 from backstitch.engine.job import Job, World
 from backstitch.engine.ledger import Entry, entry_by_id
 from backstitch.model.record import Record
-from backstitch.model.states import Event
+from backstitch.model.states import Event, State
 
 IDLE_IN_TRANSACTION_MS = 60_000
 
@@ -133,6 +133,8 @@ class Run:
                         f"({error.message.rstrip('.')}). Held by: {held}. End or wait for those sessions, then retry.",
                         reason="LockNotAvailable",
                     ) from error
+                if self.record.state is State.MIGRATING:  # a way back is not turned round
+                    self.heed_requests()
                 await clock.sleep(pause * (0.5 + random.random()))
                 pause = min(pause * 1.7, 3.0)
             else:

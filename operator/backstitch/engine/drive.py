@@ -103,6 +103,7 @@ async def _verify(run: Run) -> None:
             run.entry = await run.reread()
             return
     await verify(run, run.entry.spec.checks or [], None)
+    run.heed_requests()  # the last moment at which a rollback needs no rollback window
     await run.heed_deadline()
     await stop_capture(run)
     rollback = run.entry.spec.rollback
@@ -111,7 +112,7 @@ async def _verify(run: Run) -> None:
         run,
         Event.ALL_VERIFIED,
         reason="Succeeded",
-        message=f"All {len(run.record.steps)} steps are done and {len(run.record.checks)} checks hold.",
+        message=_succeeded_message(run.record),
         finished_at="now",
         revert_until=window,
     )
@@ -124,6 +125,16 @@ def _reason(event: Event) -> str:
 
 def _reason_of_cause(run: Run) -> str:
     return run.record.reason or "RolledBack"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _succeeded_message(record: Record) -> str:
+    steps = "The step is" if len(record.steps) == 1 else f"All {len(record.steps)} steps are"
+    checks = f" and {_counted(len(record.checks), 'check')} held" if record.checks else ""
+    return f"{steps} done{checks}."
 
 
 def _rolled_back_message(record: RollbackRecord) -> str:

@@ -170,10 +170,10 @@ async def read_steps(session: Session, migration_id: int) -> list[Row]:
 
 
 async def update_step(session: Session, migration_id: int, ordinal: int, state: str, message: str = "") -> None:
-    """Set a step's state; the first `running` sets its start, `done` and `undone` its end."""
+    """Set a step's state. Its start is the first `running`, its end the first end: undoing it is not its duration."""
     await session.execute(
         "UPDATE backstitch.steps SET state = %s, message = %s, started_at = coalesce(started_at, clock_timestamp()), "
-        "finished_at = CASE WHEN %s = 'running' THEN NULL ELSE clock_timestamp() END "
+        "finished_at = CASE WHEN %s <> 'running' THEN coalesce(finished_at, clock_timestamp()) END "
         "WHERE migration_id = %s AND ordinal = %s",
         (state, message, state, migration_id, ordinal),
     )
