@@ -7,9 +7,11 @@ conditional creation.
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -46,7 +48,6 @@ class S3Server:
                 str(self.objects),
                 f"--addr=127.0.0.1:{port}",
                 "--vfs-cache-mode=off",
-                "--dir-cache-time=0s",
             ],
             self._folder / "rclone.log",
             env={
@@ -65,8 +66,18 @@ class S3Server:
             raise
 
     def create_bucket(self, name: str) -> str:
-        """Make an empty bucket and return its name; one that exists is left as it is."""
-        (self.objects / name).mkdir(exist_ok=True)
+        """Make an empty bucket and return its name; one that exists is left as it is.
+
+        Through the server, because it caches its folders; without that cache it spins on a whole core (rclone 1.75).
+        """
+        keys = {"ACCESS_KEY_ID": self.access_key, "SECRET_ACCESS_KEY": self.secret_key, "ENDPOINT": self.endpoint}
+        here = {"TYPE": "s3", "PROVIDER": "Other", **keys}
+        subprocess.run(
+            [_find_rclone(), "mkdir", f"here:{name}"],
+            env={**os.environ, **{f"RCLONE_CONFIG_HERE_{key}": value for key, value in here.items()}},
+            check=True,
+            capture_output=True,
+        )
         return name
 
     def halt(self) -> None:
