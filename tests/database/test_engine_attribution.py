@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does a rollback tell its own writes from the application's?"""
+"""Does a rollback tell its own writes from the application's, and does each row go back all the way?"""
 
 from __future__ import annotations
 
@@ -40,6 +40,45 @@ async def test_only_what_the_application_wrote_is_counted_as_its(engine: Engine)
     assert record.rollback.differences == (
         "table public.t: the application wrote 1 rows since the start (then 100 rows, now 100)",
     )
+
+
+async def test_a_row_that_both_have_written_is_no_damage(engine: Engine) -> None:
+    """The application changes another column of a row that the migration changed: each keeps its own."""
+    engine.rows("create table t (id int primary key, v text, w text)")
+    engine.rows("insert into t select n, 'old', 'old' from generate_series(1, 100) n")
+
+    def write_once(record: Record) -> None:
+        if record.state is State.VERIFYING:
+            engine.rows("update t set w = 'theirs' where id = 7")
+
+    engine.on_record = write_once
+    record = await engine.migrate(a_spec(CHANGE, checks=[WRONG]))
+    assert record.rollback is not None
+    assert (record.state, record.rollback.verdict) == (State.ROLLED_BACK, "IdenticalExcept"), record.rollback
+    assert record.rollback.rows_kept == 1
+    assert engine.rows("select v, w from t where id = 7") == [("old", "theirs")]
+
+
+async def test_a_row_put_back_wrongly_is_found(engine: Engine) -> None:
+    engine.rows(ROWS)
+
+    def spoil(record: Record) -> None:
+        if record.state is State.VERIFYING:
+            engine.rows("update backstitch.images set old = jsonb_set(old, '{v}', '\"wrong\"') where key->>'id' = '7'")
+
+    engine.on_record = spoil
+    record = await engine.migrate(a_spec(CHANGE, checks=[WRONG]))
+    assert record.rollback is not None
+    assert (record.state, record.rollback.verdict) == (State.NEEDS_HELP, "Different"), record.rollback
+
+
+async def test_a_row_changed_twice_by_one_step_goes_back_all_the_way(engine: Engine) -> None:
+    engine.rows(ROWS)
+    twice = "- {name: twice, sql: {up: \"UPDATE t SET v = v || 'a'; UPDATE t SET v = v || 'b' WHERE id <= 50\"}}"
+    record = await engine.migrate(a_spec(twice, checks=[WRONG]))
+    assert record.rollback is not None
+    assert record.rollback.verdict == "Identical", record.rollback
+    assert engine.rows("select distinct v from t") == [("old",)]
 
 
 class StoreThatTells:

@@ -14,6 +14,15 @@ from backstitch.core.errors import RollbackFailed, StatementFailed
 from backstitch.core.ports import Session
 from backstitch.engine.capture import Captured, look_at_tables
 from backstitch.engine.context import Run
+from backstitch.engine.image_sql import (
+    column_types,
+    columns_in,
+    differs_from_start,
+    differs_from_written,
+    same_key,
+    still,
+    value_of,
+)
 from backstitch.engine.ledger import lock_unit, own_savepoint, update_unit
 from backstitch.model.sql import quote_ident, quote_literal
 
@@ -102,14 +111,18 @@ class UnitImages:
     below: dict[str, int | None]
 
     async def newest(self, rel: str, above: int = 0) -> _Stretch | None:
-        """Give the newest images of a table that are of one kind, at most CHUNK, none older than `above`."""
+        """Give the newest images of a table that are of one kind, at most CHUNK, none older than `above`.
+
+        No row is in it twice: one statement goes back by one image per row.
+        """
         below = self.below[rel]
         rows = await self.session.rows(
             "SELECT op, min(id) AS low, max(id) AS high, count(*) AS rows FROM ("
-            "SELECT id, op, count(*) FILTER (WHERE op <> newest) OVER (ORDER BY id DESC) AS others FROM ("
-            "SELECT id, op::text AS op, first_value(op::text) OVER (ORDER BY id DESC) AS newest "
+            "SELECT id, op, count(*) FILTER (WHERE op <> newest OR nth > 1) OVER (ORDER BY id DESC) AS others FROM ("
+            "SELECT id, op::text AS op, first_value(op::text) OVER (ORDER BY id DESC) AS newest, "
+            "row_number() OVER (PARTITION BY key ORDER BY id DESC) AS nth FROM (SELECT id, op, key "
             "FROM backstitch.images WHERE migration_id = %s AND step = %s AND unit = %s AND rel = %s "
-            "AND id < %s AND id > %s ORDER BY id DESC LIMIT %s) i) j WHERE others = 0 GROUP BY op",
+            "AND id < %s AND id > %s ORDER BY id DESC LIMIT %s) h) i) j WHERE others = 0 GROUP BY op",
             (self.migration_id, self.step, self.unit, rel, 2**63 - 1 if below is None else below, above, CHUNK),
         )
         return _Stretch(rel=rel, **rows[0]) if rows else None
@@ -180,6 +193,7 @@ async def _undo_stretch(unit: UnitImages, stretch: _Stretch, back: RowsBack) -> 
         f"AND unit = {unit.unit} AND id BETWEEN {stretch.low} AND {stretch.high} "
         f"AND rel = {quote_literal(stretch.rel)}"
     )
+    await _mark_later_writes(session, table, types, images, stretch.op)
     match stretch.op:
         case "I":
             restored = await session.execute(_delete_sql(table, types, images))
@@ -191,16 +205,6 @@ async def _undo_stretch(unit: UnitImages, stretch: _Stretch, back: RowsBack) -> 
     back.restored += restored
     for trigger, word in silenced:
         await session.execute(f"ALTER TABLE {table.sql} ENABLE {word}TRIGGER {quote_ident(trigger)}")
-
-
-async def column_types(session: Session, table: Captured) -> dict[str, str]:
-    """Give the type of every column, as SQL."""
-    rows = await session.rows(
-        "SELECT attname::text AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute "
-        "WHERE attrelid = %s::bigint::oid AND attnum > 0 AND NOT attisdropped",
-        (table.oid,),
-    )
-    return {r["name"]: r["type"] for r in rows}
 
 
 async def _silence_triggers(session: Session, table: Captured) -> list[tuple[str, str]]:
@@ -216,36 +220,15 @@ async def _silence_triggers(session: Session, table: Captured) -> list[tuple[str
     return [(row["name"], words[row["enabled"]]) for row in rows]
 
 
-def value_of(image: str, column: str, types: dict[str, str]) -> str:
-    """Give the SQL of one column's value in an image, in the column's type of today."""
-    return f"({image}->>{quote_literal(column)})::{types[column]}"
-
-
-def same_key(table: Captured, types: dict[str, str], alias: str) -> str:
-    """Give the condition that a table row (by alias) is the one an image `i` speaks of."""
-    return " AND ".join(f"{alias}.{quote_ident(c)} = {value_of('i.key', c, types)}" for c in table.key)
-
-
-def still(column: str, image: str, types: dict[str, str], alias: str) -> str:
-    """Give the condition that a column holds what an image says, compared as text: json and point have no equality."""
-    wanted = f"{image}->>{quote_literal(column)}"
-    return f"{alias}.{quote_ident(column)}::text IS NOT DISTINCT FROM ({wanted})"
-
-
-def _columns(table: Captured, types: dict[str, str], image: str) -> list[str]:
-    # Columns that came or went since are skipped in SQL by asking the image itself.
-    return [c for c in table.columns if c in types]
-
-
 def _delete_sql(table: Captured, types: dict[str, str], images: str) -> str:
     same = " AND ".join(
-        f"(NOT i.new ? {quote_literal(c)} OR {still(c, 'i.new', types, 't')})" for c in _columns(table, types, "new")
+        f"(NOT i.new ? {quote_literal(c)} OR {still(c, 'i.new', types, 't')})" for c in columns_in(table, types)
     )
     return f"DELETE FROM {table.sql} t USING ({images}) i WHERE {same_key(table, types, 't')} AND {same}"
 
 
 def _insert_sql(table: Captured, types: dict[str, str], images: str) -> str:
-    columns = _columns(table, types, "old")
+    columns = columns_in(table, types)
     names = ", ".join(quote_ident(c) for c in columns)
     values = ", ".join(value_of("i.old", c, types) for c in columns)
     return (
@@ -256,7 +239,7 @@ def _insert_sql(table: Captured, types: dict[str, str], images: str) -> str:
 
 def _update_sql(table: Captured, types: dict[str, str], images: str) -> str:
     sets, wanted = [], []
-    for c in _columns(table, types, "old"):
+    for c in columns_in(table, types):
         if c in table.key:
             continue
         literal = quote_literal(c)
@@ -276,15 +259,17 @@ def _update_sql(table: Captured, types: dict[str, str], images: str) -> str:
     )
 
 
-def differs_from_start(table: Captured, types: dict[str, str], op: str) -> str:
-    """Give the condition that row `t` (LEFT JOINed, may be NULL) is not what image `i` of kind `op` says it was."""
-    gone = f"t.{quote_ident(table.key[0])} IS NULL"
-    if op == "I":
-        return f"NOT ({gone})"
-    columns = [
-        f"(i.old ? {quote_literal(c)} AND NOT {still(c, 'i.old', types, 't')})" for c in _columns(table, types, "old")
-    ]
-    return f"({gone} OR {' OR '.join(columns)})"
+async def _mark_later_writes(session: Session, table: Captured, types: dict[str, str], images: str, op: str) -> None:
+    """Mark the images of rows that somebody else has written since, before anything is put back.
+
+    Afterwards such a row is partly theirs, though we wrote it last; the proof must know.
+    """
+    await session.execute(
+        f"UPDATE backstitch.images m SET later = true FROM ({images}) i "
+        f"LEFT JOIN {table.sql} t ON {same_key(table, types, 't')} "
+        "WHERE m.migration_id = i.migration_id AND m.step = i.step AND m.unit = i.unit AND m.id = i.id "
+        f"AND {differs_from_written(table, types, op)}"
+    )
 
 
 async def _list_kept(

@@ -61,6 +61,7 @@ TABLES = (
         migration_id bigint NOT NULL, step integer NOT NULL, unit integer NOT NULL,
         id bigint GENERATED ALWAYS AS IDENTITY,
         rel text NOT NULL, op "char" NOT NULL, key jsonb NOT NULL, old jsonb, new jsonb,
+        later boolean NOT NULL DEFAULT false, -- an undo found that somebody else had written the row since
         PRIMARY KEY (migration_id, step, unit, id))""",
     """CREATE TABLE backstitch.writes (migration_id bigint NOT NULL, xid xid8 NOT NULL,
         PRIMARY KEY (migration_id, xid))""",

@@ -18,11 +18,11 @@ from backstitch.engine.catalog import read_catalog
 from backstitch.engine.context import Run
 from backstitch.engine.digest import all_digests, table_digest
 from backstitch.engine.fingerprint import compare, fingerprint
-from backstitch.engine.images import column_types, differs_from_start, same_key
+from backstitch.engine.image_sql import column_types, differs_from_start, same_key, value_of
 from backstitch.model.backup import Manifest, TableDigest
 from backstitch.model.catalog import Catalog
 from backstitch.model.record import ProofVerdict
-from backstitch.model.sql import quote_ident
+from backstitch.model.sql import quote_ident, quote_literal
 
 SHOWN = 10
 PROVE_ALL_ROWS = 1_000_000  # about one second of digests on one core (safety.md 5.3)
@@ -147,9 +147,21 @@ def _by_others(migration_id: int, snapshot: str) -> str:
 
 
 async def written_by_others(session: Session, migration_id: int, rel: str, snapshot: str) -> int:
-    """Count the rows of a table that somebody else than this migration has written since a snapshot."""
+    """Count the rows of a table that somebody else than this migration has written since a snapshot.
+
+    Also those that an undo wrote last, after it had found that somebody else had written them.
+    """
     table = (await look_at_tables(session, [rel]))[0]
-    rows = await session.rows(f"SELECT count(*) AS n FROM {table.sql} t WHERE {_by_others(migration_id, snapshot)}")
+    theirs = _by_others(migration_id, snapshot)
+    if table.key:
+        types = await column_types(session, table)
+        key = ", ".join(f"t.{quote_ident(c)}" for c in table.key)
+        values = ", ".join(value_of("i.key", c, types) for c in table.key)
+        theirs = (
+            f"({theirs}) OR ROW({key}) IN (SELECT {values} FROM backstitch.images i "
+            f"WHERE i.migration_id = {int(migration_id)} AND i.rel = {quote_literal(rel)} AND i.later)"
+        )
+    rows = await session.rows(f"SELECT count(*) AS n FROM {table.sql} t WHERE {theirs}")
     return int(rows[0]["n"])
 
 
@@ -160,7 +172,8 @@ async def _rows_not_back(session: Session, migration_id: int, rel: str, snapshot
         return 0
     types = await column_types(session, table)
     first = (
-        "SELECT DISTINCT ON (key) op::text AS op, key, old, new FROM backstitch.images "
+        "SELECT DISTINCT ON (key) op::text AS op, key, old, new, bool_or(later) OVER (PARTITION BY key) AS later "
+        "FROM backstitch.images "
         f"WHERE migration_id = {int(migration_id)} AND rel = %s ORDER BY key, id"
     )
     wrong = f"CASE WHEN i.op = 'I' THEN {differs_from_start(table, types, 'I')} " + (
@@ -169,7 +182,7 @@ async def _rows_not_back(session: Session, migration_id: int, rel: str, snapshot
     gone = f"t.{quote_ident(table.key[0])} IS NULL"
     rows = await session.rows(
         f"SELECT count(*) AS n FROM ({first}) i LEFT JOIN {table.sql} t ON {same_key(table, types, 't')} "
-        f"WHERE ({wrong}) AND NOT ({gone}) AND NOT ({_by_others(migration_id, snapshot)})",
+        f"WHERE ({wrong}) AND NOT ({gone}) AND NOT i.later AND NOT ({_by_others(migration_id, snapshot)})",
         (rel,),
     )
     return int(rows[0]["n"])

@@ -18,7 +18,7 @@ from backstitch.core.ports import Session
 from backstitch.engine.batches import capture_tables, run_batches
 from backstitch.engine.capture import look_at_tables
 from backstitch.engine.context import Run
-from backstitch.engine.images import column_types
+from backstitch.engine.image_sql import column_types
 from backstitch.engine.ledger import UnitRow, lock_unit, update_unit
 from backstitch.engine.sql_unit import run_sql
 from backstitch.model.sql import columns_sql, quote_ident
