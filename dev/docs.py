@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from backstitch.core.hazards_document import hazards_markdown
-from backstitch.model import check_kinds
+from backstitch.model import expectation
 from backstitch.model.checks import KINDS, Check
 from backstitch.model.operations import OPERATIONS, Operation
 from backstitch.model.states import RESTING, TOUCHED, TRANSITIONS, Event, State
@@ -72,7 +72,7 @@ def _checks() -> str:
     lines = [
         "# Checks",
         "",
-        _MADE.format(source="operator/backstitch/model/checks.py and check_kinds.py"),
+        _MADE.format(source="operator/backstitch/model/checks.py, check_kinds.py and expectation.py"),
         "",
         "Checks stand below a phase (`phases[].checks`, run when its steps are done) or at the end (`spec.checks`).",
         "Each has a name and exactly one kind. They run in a read-only transaction. A check that **failed** rolls the",
@@ -85,7 +85,7 @@ def _checks() -> str:
         info = Check.model_fields[field]
         lines += ["", f"## {kind}", "", info.description or ""]
         if kind == "query":
-            lines += ["", "`expect` says what it must give:", "", *_fields(check_kinds.Expect)]
+            lines += ["", "`expect` says what it must give:", "", *_fields(expectation.Expect)]
         elif (model := _model_in(info.annotation)) is not None:
             lines += ["", *_fields(model)]
         lines += _samples(kind)

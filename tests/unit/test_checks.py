@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from backstitch.model.check_kinds import Expect
 from backstitch.model.checks import KINDS, Check
+from backstitch.model.expectation import Expect
 
 EVERY_KIND = """
 - {name: query, query: "SELECT count(*) FROM t", expect: {type: number, equals: 0}}

@@ -19,8 +19,9 @@ from backstitch.core.judge import (
     judge_time,
     settle,
 )
-from backstitch.model.check_kinds import Expect, RowCount
+from backstitch.model.check_kinds import RowCount
 from backstitch.model.checks import CheckResult
+from backstitch.model.expectation import Expect
 
 
 def expect(**fields: object) -> Expect:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from backstitch.model.check_kinds import Expect, RowCount, finite_number
+from backstitch.model.check_kinds import RowCount
 from backstitch.model.checks import CheckOutcome, CheckResult
+from backstitch.model.expectation import Expect, finite_number
 
 Settled = Literal["passed", "failed", "inconclusive"]
 

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from backstitch.core.errors import UsageError
 from backstitch.core.read_errors import explain
-from backstitch.model.check_kinds import Expect
 from backstitch.model.checks import KINDS, Check
+from backstitch.model.expectation import Expect
 from backstitch.model.orchestration import MeasuredCheck, Verification
 from backstitch.model.record import Record
 

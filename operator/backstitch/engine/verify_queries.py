@@ -14,7 +14,8 @@ from backstitch.core.errors import DatabaseError
 from backstitch.core.judge import Answer, Verdict, judge, judge_rows_given, judge_time
 from backstitch.core.ports import Session
 from backstitch.engine.verify_session import CannotTell, CheckContext, find_table
-from backstitch.model.check_kinds import Expect, NoSequentialScan, QueryUsesIndex, QueryWithin
+from backstitch.model.check_kinds import NoSequentialScan, QueryUsesIndex, QueryWithin
+from backstitch.model.expectation import Expect
 from backstitch.model.script import Node, ScriptError, split
 
 QUERY_CANCELLED = "57014"

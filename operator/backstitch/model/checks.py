@@ -10,7 +10,6 @@ from pydantic import ConfigDict, Field, model_validator
 from backstitch.model.base import Frozen
 from backstitch.model.check_kinds import (
     ColumnsEqual,
-    Expect,
     NoDuplicates,
     NoInvalidIndexes,
     NoNulls,
@@ -23,6 +22,7 @@ from backstitch.model.check_kinds import (
     RowCount,
     SchemaIs,
 )
+from backstitch.model.expectation import Expect
 
 CheckOutcome = Literal["passed", "failed", "error", "inconclusive"]
 """As Argo Rollouts has them. error: it could not be evaluated as written. inconclusive: a person must look."""
