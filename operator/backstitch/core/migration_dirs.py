@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which migrations does a directory hold, as some tool's users keep them, and in which order do they run?
+
+Works on texts by path, so nothing here reads files. How one file holds two directions is in migration_dirs_files.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+
+from backstitch.core.errors import UsageError
+from backstitch.core.migration_dirs_files import DBMATE, MARKED, Migration, from_dbmate, from_marked
+
+Order = Literal["name", "number"]
+Tool = Literal["golang-migrate", "sqlx", "diesel", "prisma", "flyway", "dbmate", "goose", "sqitch", "plain"]
+
+_NUMBER = re.compile(r"\d+")
+_FLYWAY = re.compile(r"(?P<kind>[VURB])(?P<version>[0-9][0-9._]*)?__(?P<name>.*)\.sql", re.IGNORECASE)
+_NO_TRANSACTION = re.compile(r"\s*--\s*(no-transaction|atlas:txmode\s+none)\b", re.IGNORECASE)
+_PLAN_LINE = re.compile(r"^(?P<change>[^\s@#%\[][^\s\[]*)(?=\s|$)")
+
+
+@dataclass(frozen=True)
+class MigrationDirectory:
+    """The migrations of a directory in the order in which they run, whose layout it is, and what was left out."""
+
+    tool: Tool
+    migrations: tuple[Migration, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Found:
+    migration: Migration
+    rank: tuple[object, ...] = ()  # the tool's own order
+
+
+def read_migrations(files: Mapping[str, str], order: Order | None = None) -> MigrationDirectory:
+    """Give the migrations among these files (relative path with `/` -> text).
+
+    `order` is by whole name or by the first number in it; without it, as the tool itself does. A directory that
+    only holds the migrations' directory is looked through. Raises UsageError when no layout is recognised.
+    """
+    found = _recognise(files)
+    if found is None:
+        inner = [d for folder in sorted(_folders(files)) if (d := _descend(files, folder)) is not None]
+        if len(inner) != 1:
+            raise UsageError(
+                "No migrations were recognised here: expected N_name.up.sql (golang-migrate, sqlx), folders with "
+                "up.sql (diesel) or migration.sql (Prisma), V1__name.sql (Flyway), `-- migrate:up` (dbmate), "
+                "`-- +goose Up` (goose), sqitch.plan, or plain .sql files. Give the folder that holds them."
+            )
+        found = inner[0]
+    tool, entries, notes = found
+    if order is not None:
+        ranks: dict[Order, Callable[[_Found], tuple[object, ...]]] = {"name": _by_name, "number": _by_number}
+        entries = sorted(entries, key=ranks[order])
+    else:
+        entries = sorted(entries, key=lambda e: e.rank)
+    return MigrationDirectory(tool, tuple(e.migration for e in entries), tuple(notes))
+
+
+_Recognised = tuple[Tool, list[_Found], list[str]]
+
+
+def _folders(files: Mapping[str, str]) -> set[str]:
+    return {path.split("/", 1)[0] for path in files if "/" in path}
+
+
+def _descend(files: Mapping[str, str], folder: str) -> _Recognised | None:
+    below = {p.removeprefix(f"{folder}/"): text for p, text in files.items() if p.startswith(f"{folder}/")}
+    here = _recognise(below)
+    if here is not None:
+        return here
+    inner = [d for sub in sorted(_folders(below)) if (d := _descend(below, sub)) is not None]
+    return inner[0] if len(inner) == 1 else None
+
+
+def _recognise(files: Mapping[str, str]) -> _Recognised | None:
+    top = {p: t for p, t in files.items() if "/" not in p and p.endswith(".sql")}
+    if "sqitch.plan" in files:
+        return "sqitch", *_sqitch(files)
+    if any(PurePosixPath(p).name == "migration.sql" and p.count("/") == 1 for p in files):
+        return "prisma", _folders_with(files, "migration.sql"), []
+    if any(PurePosixPath(p).name == "up.sql" and p.count("/") == 1 for p in files):
+        return "diesel", _folders_with(files, "up.sql"), []
+    if any(p.endswith(".up.sql") for p in top):
+        return "golang-migrate", _pairs(top), []
+    if any(_FLYWAY.fullmatch(PurePosixPath(p).name) for p in files):
+        return "flyway", *_flyway(files)
+    if any(DBMATE.search(t) for t in top.values()):
+        return "dbmate", [_Found(from_dbmate(p, t), (p,)) for p, t in top.items() if DBMATE.search(t)], []
+    if any(MARKED.search(t) for t in top.values()):
+        goose = [_Found(from_marked(p, t)) for p, t in top.items() if MARKED.search(t)]
+        return "goose", [_Found(g.migration, _by_number(g)) for g in goose], []
+    if top:
+        plain = [
+            Migration(p.removesuffix(".sql"), t, transactional=not _NO_TRANSACTION.match(t)) for p, t in top.items()
+        ]
+        entries = [_Found(m) for m in plain]
+        numbered = all(_NUMBER.match(m.name) for m in plain)
+        return "plain", [_Found(e.migration, _by_number(e) if numbered else _by_name(e)) for e in entries], []
+    return None
+
+
+def _by_name(found: _Found) -> tuple[object, ...]:
+    return (found.migration.name,)
+
+
+def _by_number(found: _Found) -> tuple[object, ...]:
+    number = _NUMBER.search(found.migration.name)
+    return (0 if number else 1, int(number[0]) if number else 0, found.migration.name)
+
+
+def _pairs(files: Mapping[str, str]) -> list[_Found]:
+    """golang-migrate and sqlx: N_name.up.sql with or without N_name.down.sql; the number decides."""
+    entries = []
+    for path, text in files.items():
+        if path.endswith(".up.sql"):
+            name = path.removesuffix(".up.sql")
+            plain = not _NO_TRANSACTION.match(text)
+            entries.append(_Found(Migration(name, text, files.get(f"{name}.down.sql"), plain)))
+    return [_Found(e.migration, _by_number(e)) for e in entries]
+
+
+def _folders_with(files: Mapping[str, str], forward: str) -> list[_Found]:
+    """diesel, sqlx, Prisma: one folder a migration. A metadata.toml may switch the transaction off."""
+    entries = []
+    for path, text in files.items():
+        folder, _, name = path.rpartition("/")
+        if name == forward and folder and "/" not in folder:
+            settings = files.get(f"{folder}/metadata.toml", "")
+            off = re.search(r"^\s*run_in_transaction\s*=\s*false\b", settings, re.MULTILINE)
+            plain = not off and not _NO_TRANSACTION.match(text)
+            entries.append(_Found(Migration(folder, text, files.get(f"{folder}/down.sql"), plain), (folder,)))
+    return entries
+
+
+def _flyway(files: Mapping[str, str]) -> tuple[list[_Found], list[str]]:
+    """Flyway: V by version, then R by description; U is the way back of the V with its version."""
+    entries, notes, undo = [], [], {}
+    named = {p: m for p in files if (m := _FLYWAY.fullmatch(PurePosixPath(p).name))}
+    for path, match in named.items():
+        if match["kind"].upper() == "U":
+            undo[_version(match["version"])] = files[path]
+    for path, match in named.items():
+        kind, name = match["kind"].upper(), PurePosixPath(path).name.removesuffix(".sql")
+        off = re.search(r"^\s*executeInTransaction\s*=\s*false\b", files.get(f"{path}.conf", ""), re.MULTILINE)
+        if kind == "V":
+            version = _version(match["version"])
+            made = Migration(name, files[path], undo.get(version), not off)
+            entries.append(_Found(made, (0, version, name)))
+        elif kind == "R":
+            entries.append(_Found(Migration(name, files[path], transactional=not off), (1, (), match["name"])))
+        elif kind == "B":
+            notes.append(f"{name} is a baseline; it was left out, because every version before it is run.")
+    return entries, notes
+
+
+def _version(text: str | None) -> tuple[int, ...]:
+    numbers = [int(n) for n in _NUMBER.findall(text or "")]
+    while numbers and numbers[-1] == 0:  # 1 and 1.0 are one version
+        numbers.pop()
+    return tuple(numbers)
+
+
+def _sqitch(files: Mapping[str, str]) -> tuple[list[_Found], list[str]]:
+    """sqitch: in the plan's order. Of a reworked change, the earlier script is named after the tag that follows it."""
+    changes: list[tuple[str, str | None]] = []  # change, first tag after it
+    open_until_tag: list[int] = []
+    for line in files["sqitch.plan"].splitlines():
+        stripped = line.strip()
+        if stripped.startswith("@"):
+            tag = stripped.split()[0]
+            for at in open_until_tag:
+                changes[at] = (changes[at][0], tag)
+            open_until_tag = []
+        elif named := _PLAN_LINE.match(stripped):
+            changes.append((named["change"], None))
+            open_until_tag.append(len(changes) - 1)
+    last = {change: at for at, (change, _) in enumerate(changes)}
+    entries, notes = [], []
+    for at, (change, tag) in enumerate(changes):
+        file = change if last[change] == at else f"{change}{tag or ''}"
+        deploy = files.get(f"deploy/{file}.sql")
+        if deploy is None:
+            notes.append(f"{change} is in sqitch.plan, but deploy/{file}.sql is not there.")
+            continue
+        entries.append(_Found(Migration(file, deploy, files.get(f"revert/{file}.sql")), (at,)))
+    return entries, notes
