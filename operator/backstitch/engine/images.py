@@ -76,7 +76,7 @@ async def put_rows_back(run: Run, step: int, unit: int, total: RowsBack) -> None
                 cursor = (await lock_unit(run.session, run.id, step, unit))["cursor"] or {}
                 reached: dict[str, int] = cursor.get("undoneDownTo", {})
                 images = UnitImages(run.session, run.id, step, unit, {r["rel"]: reached.get(r["rel"]) for r in rels})
-                undone = await _undo_newest(images, chunk)
+                undone = await undo_newest(images, chunk)
                 if undone is None:
                     done = True
                     return
@@ -128,7 +128,7 @@ class UnitImages:
         return _Stretch(rel=rel, **rows[0]) if rows else None
 
 
-async def _undo_newest(images: UnitImages, back: RowsBack) -> _Stretch | None:
+async def undo_newest(images: UnitImages, back: RowsBack) -> _Stretch | None:
     """Undo the newest images that can be; give what was undone, or None when nothing is left.
 
     The order between tables matters only where a foreign key says so. What cascades has younger images than the row

@@ -49,7 +49,7 @@ async def run_sql(run: Run, row: UnitRow, unit: SqlUnit) -> None:
         try:
             await run.patiently(unit.statements[0].strip()[:60], watch[0] if watch else None, row.step, once)
         except _MoreTables as more:
-            found = await look_at_tables(run.session, [], await _with_ancestors(run.session, more.oids))
+            found = await look_at_tables(run.session, [], await with_ancestors(run.session, more.oids))
             watch = sorted({*watch, *(t.rel for t in found)})
         else:
             return
@@ -63,7 +63,7 @@ async def _named_tables(run: Run, unit: SqlUnit) -> list[str]:
     return [t.rel for t in await look_at_tables(run.session, names)]
 
 
-async def _with_ancestors(session: Session, oids: list[int]) -> list[int]:
+async def with_ancestors(session: Session, oids: list[int]) -> list[int]:
     # A statement on a partitioned parent fires the parent's triggers, one on the partition the partition's.
     rows = await session.rows(
         "WITH RECURSIVE up AS (SELECT unnest(%s::bigint[])::oid AS oid UNION "
@@ -73,7 +73,7 @@ async def _with_ancestors(session: Session, oids: list[int]) -> list[int]:
     return [r["oid"] for r in rows]
 
 
-async def _written(session: Session) -> dict[int, int]:
+async def rows_written(session: Session) -> dict[int, int]:
     """Count the rows written per table; counts of earlier transactions may be in it too, so take differences."""
     rows = await session.rows(
         "SELECT s.relid::bigint AS oid, n_tup_ins + n_tup_upd + n_tup_del AS n FROM pg_stat_xact_user_tables s "
@@ -82,7 +82,7 @@ async def _written(session: Session) -> dict[int, int]:
     return {r["oid"]: r["n"] for r in rows}
 
 
-async def _files(session: Session) -> dict[int, int]:
+async def table_files(session: Session) -> dict[int, int]:
     """Give each table's file: TRUNCATE counts no rows, but it changes the file, as a rewrite does."""
     rows = await session.rows(
         "SELECT c.oid::bigint AS oid, c.relfilenode::bigint AS file FROM pg_class c JOIN pg_namespace n "
@@ -98,11 +98,11 @@ async def _once(run: Run, row: UnitRow, unit: SqlUnit) -> None:
         if (await lock_unit(session, run.id, row.step, row.unit))["state"] == "done":
             return
         before = await read_catalog(session) if unit.down is None else None
-        earlier = await _written(session)
-        files = await _files(session) if unit.down is None else {}
+        earlier = await rows_written(session)
+        files = await table_files(session) if unit.down is None else {}
         for statement in unit.statements:
             await session.execute(statement)
-        rows = sum(n - earlier.get(oid, 0) for oid, n in (await _written(session)).items())
+        rows = sum(n - earlier.get(oid, 0) for oid, n in (await rows_written(session)).items())
         back: dict[str, object] = {}
         if before is not None:
             await _see_that_all_is_watched(session, earlier, files)
@@ -114,8 +114,8 @@ async def _once(run: Run, row: UnitRow, unit: SqlUnit) -> None:
 async def _see_that_all_is_watched(session: Session, earlier: dict[int, int], files: dict[int, int]) -> None:
     """Raise _MoreTables when a table that was there before was written or truncated without row images."""
     await session.execute("SET CONSTRAINTS ALL IMMEDIATE")  # deferred cascades write now; ALTER TABLE needs it too
-    written = await _written(session)
-    now = await _files(session)
+    written = await rows_written(session)
+    now = await table_files(session)
     touched = {oid for oid, n in written.items() if n > earlier.get(oid, 0)}
     touched |= {oid for oid, file in files.items() if now.get(oid, file) != file}
     watched = {t.oid for t in await captured_tables(session)}
