@@ -15,6 +15,7 @@ import click
 
 from backstitch import __version__
 from backstitch.app.cli_outcome import OK, REFUSED, UNSETTLED, WRONG_USAGE, execute, tell_unexpected
+from backstitch.app.cli_roundtrip import roundtrip
 from backstitch.app.logs import set_up_logs
 from backstitch.app.output import give, say
 from backstitch.core.errors import BackstitchError
@@ -193,6 +194,9 @@ def operator() -> None:
         # a pod has no terminal and perhaps no place for a file: the trace goes where its log goes, as JSON
         logging.getLogger("backstitch").exception("the operator ended by a fault of its own")
         sys.exit(UNSETTLED)
+
+
+cli.add_command(roundtrip)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

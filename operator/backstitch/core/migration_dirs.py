@@ -15,6 +15,8 @@ from typing import Literal
 from backstitch.core.errors import UsageError
 from backstitch.core.migration_dirs_files import DBMATE, MARKED, Migration, from_dbmate, from_marked
 
+__all__ = ["Migration", "MigrationDirectory", "Order", "Tool", "read_migrations"]
+
 Order = Literal["name", "number"]
 Tool = Literal["golang-migrate", "sqlx", "diesel", "prisma", "flyway", "dbmate", "goose", "sqitch", "plain"]
 
@@ -175,9 +177,8 @@ def _sqitch(files: Mapping[str, str]) -> tuple[list[_Found], list[str]]:
     for line in files["sqitch.plan"].splitlines():
         stripped = line.strip()
         if stripped.startswith("@"):
-            tag = stripped.split()[0]
             for at in open_until_tag:
-                changes[at] = (changes[at][0], tag)
+                changes[at] = (changes[at][0], stripped.split()[0])
             open_until_tag = []
         elif named := _PLAN_LINE.match(stripped):
             changes.append((named["change"], None))

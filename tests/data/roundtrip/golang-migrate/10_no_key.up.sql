@@ -1,0 +1,2 @@
+CREATE TABLE log (line text);
+INSERT INTO log VALUES ('a');

@@ -1,0 +1,1 @@
+ALTER TABLE log ALTER COLUMN at TYPE date;
