@@ -90,7 +90,7 @@ def _texts(table: Captured) -> str:
 
 async def _key_types(run: Run, table: Captured) -> list[str]:
     rows = await run.session.rows(
-        "SELECT attname::text AS name, format_type(atttypid, NULL) AS type FROM pg_attribute "
+        "SELECT attname::text AS name, format_type(atttypid, -1) AS type FROM pg_attribute "
         "WHERE attrelid = %s::bigint::oid AND attname = ANY(%s)",
         (table.oid, list(table.key)),
     )

@@ -22,6 +22,11 @@ _EVENTS = (
     ("truncate", "BEFORE TRUNCATE", ""),
 )
 _ACTOR = "current_setting('backstitch.actor', true)"
+# A step may use SET LOCAL for its own statements; images are read back under a Session's settings.
+_AS_PINNED = (
+    "SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET bytea_output = 'hex' "
+    "SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmlbinary = 'base64'"
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Captured:
     columns: tuple[str, ...]  # without generated ones: those follow by themselves
     key: tuple[str, ...]
     triggers: int  # how many of ours are there
+    inherited: bool = False  # other tables than partitions inherit from it
+    always: tuple[str, ...] = ()  # columns GENERATED ALWAYS AS IDENTITY, which UPDATE may not set
 
     @property
     def rel(self) -> str:
@@ -58,7 +65,10 @@ SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name, c.relkind::
             ORDER BY i.indisprimary DESC, i.indnkeyatts, i.indexrelid LIMIT 1) best,
          LATERAL unnest(best.indkey) WITH ORDINALITY k(attnum, ord)
          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum) AS key,
-       (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname LIKE 'backstitch\\_%%') AS triggers
+       (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname LIKE 'backstitch\\_%%') AS triggers,
+       c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid) AS inherited,
+       (SELECT array_agg(a.attname::text) FROM pg_attribute a
+         WHERE a.attrelid = c.oid AND a.attidentity = 'a' AND NOT a.attisdropped) AS always
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p') AND (n.nspname || '.' || c.relname = ANY(%s) OR c.oid = ANY(%s::bigint[]::oid[]))
  ORDER BY c.oid
@@ -76,6 +86,8 @@ async def look_at_tables(session: Session, rels: list[str], oids: list[int] | No
             columns=tuple(r["columns"] or ()),
             key=tuple(r["key"] or ()),
             triggers=r["triggers"],
+            inherited=r["inherited"],
+            always=tuple(r["always"] or ()),
         )
         for r in rows
     ]
@@ -110,15 +122,16 @@ BEGIN
   ELSIF TG_OP = 'TRUNCATE' THEN
     {insert("D", f"{table.sql} o {order}", "o", None)}
   ELSE
-    {insert("U", f"backstitch_old o JOIN backstitch_new n ON {same_key}", "o", "n")}
-    -- a row whose key was changed is one that went and one that came
+    -- A row whose key was changed is one that went and one that came. In this order, so that the way back removes
+    -- what came first: with it gone, no other unique value is in the way.
     {insert("D", f"backstitch_old o WHERE NOT EXISTS (SELECT 1 FROM backstitch_new n WHERE {same_key})", "o", None)}
+    {insert("U", f"backstitch_old o JOIN backstitch_new n ON {same_key}", "o", "n")}
     {insert("I", f"backstitch_new n WHERE NOT EXISTS (SELECT 1 FROM backstitch_old o WHERE {same_key})", None, "n")}
   END IF;
   RETURN NULL;
 END"""
     return (
-        f"CREATE OR REPLACE FUNCTION backstitch.capture_{table.oid}() RETURNS trigger LANGUAGE plpgsql AS "
+        f"CREATE OR REPLACE FUNCTION backstitch.capture_{table.oid}() RETURNS trigger LANGUAGE plpgsql {_AS_PINNED} AS "
         f"{quote_literal(body)}"
     )
 
@@ -134,6 +147,12 @@ async def install_capture(session: Session, table: Captured) -> None:
             f"Table {table.rel} has neither a primary key nor a unique key without NULLs, so changed rows could not be "
             "put back. Add a key first, or give the step a `down`.",
             reason="NoKey",
+        )
+    if table.inherited:
+        raise StepFailed(
+            f"Other tables inherit from {table.rel}. A statement on it changes rows of theirs, whose other columns "
+            "could not be put back. Give the step a `down`.",
+            reason="Inherited",
         )
     await session.execute(capture_function(table))
     if table.triggers == len(_EVENTS):

@@ -26,7 +26,7 @@ from backstitch.model.states import RESTING, TRANSITIONS, Event, State
 DEFAULT_REVERT_WINDOW = "24h"
 DEFAULT_DEADLINE = "1h"
 
-_REFUSED_BY_SERVER = {
+_WHEN_IT_CANNOT = {
     State.BACKING_UP: Event.BACKUP_FAILED,
     State.MIGRATING: Event.STEP_FAILED,
     State.VERIFYING: Event.CHECK_INCONCLUSIVE,
@@ -42,18 +42,23 @@ async def drive(run: Run) -> Record:
         try:
             await _one_state(run)
         except Interrupted as interrupted:
+            if run.record.state is State.BACKING_UP:  # nothing was touched, so there is nothing to roll back
+                interrupted.event = Event.STOP_REQUESTED
             await move(run, interrupted.event, reason=_reason(interrupted.event), message=interrupted.cause)
         except StepFailed as error:
-            await move(run, Event.STEP_FAILED, reason=error.reason, message=error.message)
-        except (BackupFailed, StorageError) as error:
-            await move(run, Event.BACKUP_FAILED, reason=error.reason, message=error.message)
+            await move(run, _WHEN_IT_CANNOT[run.record.state], reason=error.reason, message=error.message)
+        except (BackupFailed, StorageError) as error:  # also on the way back, by restoring
+            await move(run, _WHEN_IT_CANNOT[run.record.state], reason=error.reason, message=error.message)
         except RollbackFailed as error:
             await move(run, Event.ROLLBACK_FAILED, reason=error.reason, message=error.message)
         except ConnectionLost:
             raise
         except DatabaseError as error:
             # The server said no to something of ours: a right that is missing, a full disk, a broken ledger.
-            await move(run, _REFUSED_BY_SERVER[run.record.state], reason=error.reason, message=error.message)
+            if run.record.state in RESTING:
+                log.warning("could not tidy up", extra={"reason": error.reason, "error": error.message})
+                break
+            await move(run, _WHEN_IT_CANNOT[run.record.state], reason=error.reason, message=error.message)
     return run.record
 
 

@@ -9,9 +9,13 @@ from backstitch.model.sql import quote_ident, quote_literal
 
 
 async def column_types(session: Session, table: Captured) -> dict[str, str]:
-    """Give the type of every column, as SQL."""
+    """Give the type of every column, as SQL that takes a value as it is.
+
+    Without its length: a cast to varchar(3) would cut a longer value silently, where assigning it is an error; and
+    with -1, because without any typmod `character` and `bit` mean one letter and one bit.
+    """
     rows = await session.rows(
-        "SELECT attname::text AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute "
+        "SELECT attname::text AS name, format_type(atttypid, -1) AS type FROM pg_attribute "
         "WHERE attrelid = %s::bigint::oid AND attnum > 0 AND NOT attisdropped",
         (table.oid,),
     )

@@ -174,7 +174,7 @@ async def _rows_not_back(session: Session, migration_id: int, rel: str, snapshot
     first = (
         "SELECT DISTINCT ON (key) op::text AS op, key, old, new, bool_or(later) OVER (PARTITION BY key) AS later "
         "FROM backstitch.images "
-        f"WHERE migration_id = {int(migration_id)} AND rel = %s ORDER BY key, id"
+        f"WHERE migration_id = {int(migration_id)} AND rel = {quote_literal(rel)} ORDER BY key, id"
     )
     wrong = f"CASE WHEN i.op = 'I' THEN {differs_from_start(table, types, 'I')} " + (
         f"ELSE {differs_from_start(table, types, 'U')} END"
@@ -182,7 +182,6 @@ async def _rows_not_back(session: Session, migration_id: int, rel: str, snapshot
     gone = f"t.{quote_ident(table.key[0])} IS NULL"
     rows = await session.rows(
         f"SELECT count(*) AS n FROM ({first}) i LEFT JOIN {table.sql} t ON {same_key(table, types, 't')} "
-        f"WHERE ({wrong}) AND NOT ({gone}) AND NOT i.later AND NOT ({_by_others(migration_id, snapshot)})",
-        (rel,),
+        f"WHERE ({wrong}) AND NOT ({gone}) AND NOT i.later AND NOT ({_by_others(migration_id, snapshot)})"
     )
     return int(rows[0]["n"])

@@ -245,6 +245,15 @@ class _Pass:
             return running.record
 
     async def _why_no_rollback(self, entry: Entry) -> str | None:
+        holding = await self.session.rows(
+            "SELECT name, version, state FROM backstitch.migrations WHERE state = ANY(%s) AND id <> %s LIMIT 1",
+            ([s.value for s in ACTIVE], entry.id),
+        )
+        if holding:
+            return (
+                f"Migration {holding[0]['name']} (version {holding[0]['version']}) is {holding[0]['state']} and holds "
+                "the database. Settle that one first, then ask again."
+            )
         if entry.state is State.NEEDS_HELP:
             return None
         if not entry.revertible:

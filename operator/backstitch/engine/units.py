@@ -16,7 +16,7 @@ from backstitch.core.errors import (
 )
 from backstitch.core.ports import Session
 from backstitch.engine.batches import capture_tables, run_batches
-from backstitch.engine.capture import look_at_tables
+from backstitch.engine.capture import Captured, look_at_tables
 from backstitch.engine.context import Run
 from backstitch.engine.image_sql import column_types
 from backstitch.engine.ledger import UnitRow, lock_unit, update_unit
@@ -181,9 +181,13 @@ async def _insert_sql(session: Session, unit: RowsUnit) -> str:
     if gone:
         raise StepFailed(f"Table {name.rel} has no column {gone[0]}.", reason="MissingColumn")
     values = ", ".join(f"(r.value->>{n})::{types[c]}" for n, c in enumerate(unit.columns))
+    return _insert_text(name, unit, values).replace("%", "%%").replace("{rows}", "%s")
+
+
+def _insert_text(name: Captured, unit: RowsUnit, values: str) -> str:
     sql = (
         f"INSERT INTO {name.sql} ({columns_sql(unit.columns)}) OVERRIDING SYSTEM VALUE SELECT {values} "
-        "FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS r(value, n) ORDER BY r.n"
+        "FROM jsonb_array_elements({rows}::jsonb) WITH ORDINALITY AS r(value, n) ORDER BY r.n"
     )
     if not unit.conflict or unit.on_conflict == "fail":
         return sql
