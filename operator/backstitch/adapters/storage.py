@@ -102,7 +102,8 @@ class BucketStore:
             # A dropped upload would leave its parts in the bucket: let obstore see an error and abort it itself.
             stopping = True
             with suppress(Exception):
-                await asyncio.wait_for(upload, _ABORT_LIMIT_S)
+                async with asyncio.timeout(_ABORT_LIMIT_S):  # not wait_for: 3.11's may swallow a cancellation
+                    await upload
             raise
         except StorageError:
             if failed is not None:

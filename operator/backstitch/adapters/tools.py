@@ -118,7 +118,8 @@ async def _run(folder: Path, *arguments: str) -> tuple[int, str]:
     except OSError as error:
         return 127, str(error.strerror)
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), _PROBE_LIMIT_S)
+        async with asyncio.timeout(_PROBE_LIMIT_S):
+            output, _ = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
