@@ -27,6 +27,9 @@ from backstitch.engine.roundtrip_server import SharedObjects
 from backstitch.engine.scratch import scratch_database
 from backstitch.model.script import ScriptError
 
+GOOD = ("Identical", "IdenticalExcept")
+DROPS_KEPT = "What it drops was kept in quarantine, as the steps dropTable and dropColumn do."
+IN_PIECES = "Taken back piece by piece: as one `sql` step it would be refused, as several steps it goes."
 _BEST_FIRST = ("Identical", "IdenticalExcept", "Refused", "Different", "Failed")
 
 
@@ -98,11 +101,12 @@ async def _judge(history: _History, migration: Migration) -> MigrationResult:
         return MigrationResult(name=migration.name, computed=failed or computed, notes=tuple(notes))
     tried: list[Judgement] = []
     again = None
-    for parts in _ways(script):
+    for note, parts in _ways(script):
         async with history.copies.copy("try") as copy:
             judged, again = await judge_computed(copy, history.state, script, parts, history.shared)
         tried.append(judged)
-        if judged.verdict in ("Identical", "IdenticalExcept"):
+        if judged.verdict in GOOD:
+            notes += [note] if note else []
             break
     best = min(tried, key=lambda j: _BEST_FIRST.index(j.verdict))
     down = None
@@ -115,7 +119,7 @@ async def _judge(history: _History, migration: Migration) -> MigrationResult:
     if best.verdict == "Failed":
         reason = f"It runs without us, but not with row images and quarantine: {best.reason}"
         best = Judgement(verdict="Refused", reason=reason)
-    if again is not None and best.verdict in ("Identical", "IdenticalExcept"):
+    if again is not None and best.verdict in GOOD:
         same = compare(history.state.catalog, again)
         if same.verdict == "Different":
             differences = tuple(f"forward again: {d}" for d in same.differences)
@@ -123,13 +127,16 @@ async def _judge(history: _History, migration: Migration) -> MigrationResult:
     return MigrationResult(name=migration.name, computed=best, down=down, notes=tuple(notes))
 
 
-def _ways(script: Script) -> list[list[Part]]:
-    """First as a `sql` step does it, in one piece; then piece by piece, with drops to quarantine."""
-    pieces = parts_of(script)
-    whole = [Part(script.statements)]
-    if has_drops(script):
-        return [pieces]
-    return [whole] if len(pieces) <= 1 else [whole, pieces]
+def _ways(script: Script) -> list[tuple[str, list[Part]]]:
+    """Give what to try, and what to note of it: first as a `sql` step does it, in one piece; then in smaller ones."""
+    whole, pieces = [Part(script.statements)], parts_of(script)
+    single = [part for each in parts_of(script) for part in each.singly()]
+    ways = [] if has_drops(script) else [("", whole)]
+    if len(pieces) > 1 or has_drops(script):
+        ways.append((DROPS_KEPT if has_drops(script) else IN_PIECES, pieces))
+    if len(single) > len(pieces):
+        ways.append((IN_PIECES, single))
+    return ways
 
 
 async def _go_on(history: _History, script: Script) -> Judgement | None:

@@ -7,20 +7,23 @@ triggers give the row images, and what drops tables and columns goes to quaranti
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from backstitch.core.errors import StepFailed
 from backstitch.core.ports import Session
 from backstitch.core.reverse import reverse
-from backstitch.engine.capture import Captured, capture_function, captured_tables, install_capture, look_at_tables
+from backstitch.engine.capture import captured_tables, install_capture, look_at_tables
 from backstitch.engine.catalog import read_catalog
+from backstitch.engine.digest import all_digests
 from backstitch.engine.images import RowsBack, UnitImages, undo_newest
 from backstitch.engine.roundtrip_drops import drop_for_a_while
 from backstitch.engine.roundtrip_script import Part, may_truncate
 from backstitch.engine.roundtrip_server import SharedObjects
-from backstitch.engine.sql_unit import rows_written, table_files, with_ancestors
+from backstitch.engine.sql_unit import table_files
+from backstitch.engine.watch import MoreTables, rows_written, tables_to_watch, written_since
+from backstitch.model.backup import TableDigest
 from backstitch.model.catalog import Catalog
+from backstitch.model.names import LEDGER_SCHEMA, RESERVED_PREFIX
 
 ROUNDS = 8
 _MIGRATION, _STEP = 1, 0  # images are kept by migration, step and unit; a copy holds one migration
@@ -34,96 +37,95 @@ class Done:
     backs: list[tuple[str, ...]] = field(default_factory=list)
 
 
-class _MoreTables(Exception):  # roll back, watch these, again
-    def __init__(self, oids: list[int]) -> None:
-        super().__init__()
-        self.oids = oids
-
-
 async def run_parts(
     session: Session, before: Catalog, parts: list[Part], shared: SharedObjects, *, transactional: bool
 ) -> Done:
     """Run forward and commit. Raises StepFailed where there is no way back, DatabaseError where a statement fails."""
     if not transactional:
-        await _watch(session, [t.oid for t in await _all_tables(session)], needed=False)
-        return await _forward(session, before, parts, shared, transactional=False)
+        return await _one_by_one(session, before, parts)
+    watch: set[int] = set()
     for _ in range(ROUNDS):
         try:
-            return await _forward(session, before, parts, shared, transactional=True)
-        except _MoreTables as more:
-            await _watch(session, await with_ancestors(session, more.oids), needed=True)
+            return await _at_once(session, before, parts, shared, watch)
+        except MoreTables as more:
+            watch |= {t.oid for t in await look_at_tables(session, await tables_to_watch(session, more.oids))}
     raise StepFailed("The statements write to other tables each time they run.", reason="NoReverse")
 
 
-async def _all_tables(session: Session) -> list[Captured]:
-    rows = await session.rows(
-        "SELECT n.nspname || '.' || c.relname AS rel FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT LIKE 'backstitch%' "
-        "AND n.nspname <> 'information_schema'"
-    )
-    return await look_at_tables(session, [r["rel"] for r in rows])
+async def _at_once(
+    session: Session, before: Catalog, parts: list[Part], shared: SharedObjects, watch: set[int]
+) -> Done:
+    """One transaction. Raises MoreTables when tables that were there before are written without row images."""
+    done = Done(before)
+    async with session.transaction():
+        there = (await table_files(session)).keys()
+        for number, part in enumerate(parts):
+            await _watch(session, watch)
+            written = await rows_written(session)
+            files = await table_files(session) if may_truncate(part.statements) else {}
+            await _act_as(session, f"{_MIGRATION}/{_STEP}/{number}", local=True)
+            await _run_part(session, done, part, number)
+            missed = await written_since(session, written)
+            await _act_as(session, "", local=True)
+            now = await table_files(session) if files else {}
+            missed |= {oid for oid, file in files.items() if now.get(oid, file) != file}
+            missed &= there
+            missed -= {t.oid for t in await captured_tables(session)}
+            for table in await look_at_tables(session, [], sorted(missed & watch)):
+                await install_capture(session, table)  # says why it cannot be
+            if missed:
+                raise MoreTables(sorted(missed))
+        await shared.see_that_nothing_changed(session)
+    return done
 
 
-async def _watch(session: Session, oids: list[int], *, needed: bool) -> None:
-    for table in await look_at_tables(session, [], oids):
-        if table.key or needed:
+async def _one_by_one(session: Session, before: Catalog, parts: list[Part]) -> Done:
+    """Each statement commits by itself, so every table is watched before; one that cannot be shows in its rows."""
+    done = Done(before)
+    for number, part in enumerate(parts):
+        rows = await session.rows(
+            "SELECT oid::bigint AS oid FROM pg_class WHERE relkind IN ('r', 'p') AND oid >= 16384"
+        )
+        await _watch(session, {r["oid"] for r in rows})
+        unkeyed = await _unkeyed_rows(session)
+        await _act_as(session, f"{_MIGRATION}/{_STEP}/{number}", local=False)
+        await _run_part(session, done, part, number)
+        await _act_as(session, "", local=False)
+        now = await _unkeyed_rows(session)
+        changed = [rel for rel, digest in unkeyed.items() if now.get(rel, digest).rows != digest.rows]
+        for table in await look_at_tables(session, changed):
+            if not table.triggers:
+                await install_capture(session, table)  # says why it cannot be
+    return done
+
+
+async def _unkeyed_rows(session: Session) -> dict[str, TableDigest]:
+    rows = await all_digests(session)
+    return {t.rel: rows[t.rel] for t in await look_at_tables(session, list(rows)) if not t.triggers}
+
+
+async def _watch(session: Session, oids: set[int]) -> None:
+    """Switch row images on for those of these tables that have a key by now, with the columns and names of now."""
+    for table in await look_at_tables(session, [], sorted(oids)):
+        if table.key and not table.schema.startswith(RESERVED_PREFIX) and table.schema != LEDGER_SCHEMA:
             await install_capture(session, table)
 
 
-async def _forward(
-    session: Session, before: Catalog, parts: list[Part], shared: SharedObjects, *, transactional: bool
-) -> Done:
-    done = Done(before)
-    scope: AbstractAsyncContextManager[None] = session.transaction() if transactional else nullcontext()
-    async with scope:
-        earlier = await rows_written(session)
-        there = {r["oid"] for r in await session.rows("SELECT oid::bigint AS oid FROM pg_class WHERE relkind = 'r'")}
-        files = await table_files(session)
-        truncates = False
-        for number, part in enumerate(parts):
-            await _act_as(session, f"{_MIGRATION}/{_STEP}/{number}", local=transactional)
-            truncates = truncates or may_truncate(part.statements)
-            if part.drops:
-                back = await drop_for_a_while(session, done.after, part.statements[0], f"{number:04x}")
-                done.after, statements = back.after, back.statements
-            else:
-                for statement in part.statements:
-                    await session.execute(statement.text)
-                if transactional:
-                    await session.execute("SET CONSTRAINTS ALL IMMEDIATE")
-                now = await read_catalog(session)
-                statements = _way_back(done.after, now)
-                done.after = now
-            done.backs.append(statements)
-            if transactional and len(parts) > 1:
-                await _refresh(session)
-        await _act_as(session, "", local=transactional)
-        if transactional:
-            await _see_that_all_is_watched(session, earlier, files if truncates else {}, there)
-            await shared.see_that_nothing_changed(session)
-    return done
+async def _run_part(session: Session, done: Done, part: Part, number: int) -> None:
+    if part.drops:
+        back = await drop_for_a_while(session, done.after, part.statements[0], f"{number:04x}")
+        done.after, statements = back.after, back.statements
+    else:
+        for statement in part.statements:
+            await session.execute(statement.text)
+        now = await read_catalog(session)
+        statements = _way_back(done.after, now)
+        done.after = now
+    done.backs.append(statements)
 
 
 async def _act_as(session: Session, actor: str, *, local: bool) -> None:
     await session.rows("SELECT pg_catalog.set_config('backstitch.actor', %s, %s)", (actor, local))
-
-
-async def _refresh(session: Session) -> None:
-    """Let the triggers' functions know the columns and the name that their tables have now."""
-    for table in await captured_tables(session):
-        if table.key:
-            await session.execute(capture_function(table))
-
-
-async def _see_that_all_is_watched(
-    session: Session, earlier: dict[int, int], files: dict[int, int], there: set[int]
-) -> None:
-    touched = {oid for oid, n in (await rows_written(session)).items() if n > earlier.get(oid, 0) and oid in there}
-    now = await table_files(session)
-    touched |= {oid for oid, file in files.items() if now.get(oid, file) != file}
-    unwatched = sorted(touched - {t.oid for t in await captured_tables(session)})
-    if unwatched:
-        raise _MoreTables(unwatched)
 
 
 def _way_back(before: Catalog, after: Catalog) -> tuple[str, ...]:

@@ -55,6 +55,7 @@ async def drop_for_a_while(session: Session, before: Catalog, statement: Stateme
     along = {o.id for o in gone if o.id not in kept}
     if not columns:
         along |= _keys_between(before, named)
+    kept_columns = [before.by_id[i].key.sub for i in kept if before.by_id[i].key.kind == "column"] if columns else None
     now = before
     if along:
         reduced = replace(before, objects=tuple(o for o in before.objects if o.id not in along))
@@ -65,7 +66,7 @@ async def drop_for_a_while(session: Session, before: Catalog, statement: Stateme
             await session.execute(text)
         now = await read_catalog(session)
         backs.append(_way_back(before, now))
-    backs += [await _quarantine(session, o, f"{token}{n:04x}") for n, o in enumerate(_operations(named, columns))]
+    backs += [await _quarantine(session, o, f"{token}{n:04x}") for n, o in enumerate(_operations(named, kept_columns))]
     now = await read_catalog(session)
     rest = without_column_drops(statement) if columns else None
     if rest is not None:
@@ -117,7 +118,10 @@ def _own(before: Catalog, gone: list[CatalogObject], named: list[QualifiedName],
         tops = {
             o.id
             for o in gone
-            if o.key.kind == "column" and (o.key.schema, o.key.name) == named[0] and o.key.sub in columns
+            if o.key.kind == "column"
+            and (o.key.schema, o.key.name) == named[0]
+            and o.key.sub in columns
+            and o.fields.get("generated") is None  # what is computed needs no keeping
         }
         return {o.id for o in gone if o.id in tops or (o.parent in tops and o.key.kind == "default")}
     tops = {o.id for o in gone if o.key.kind == "table" and (o.key.schema, o.key.name) in named}
@@ -141,8 +145,8 @@ def _keys_between(before: Catalog, named: list[QualifiedName]) -> set[ObjectId]:
     }
 
 
-def _operations(named: list[QualifiedName], columns: list[str]) -> list[Operation]:
-    if columns:
+def _operations(named: list[QualifiedName], columns: list[str] | None) -> list[Operation]:
+    if columns is not None:
         return [DropColumn(table=named[0].sql, column=c) for c in columns]
     return [DropTable(table=name.sql) for name in dict.fromkeys(named)]
 

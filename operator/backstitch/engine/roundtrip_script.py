@@ -43,6 +43,10 @@ class Part:
     statements: tuple[Statement, ...]
     drops: bool = False
 
+    def singly(self) -> list[Part]:
+        """Give a part for each statement."""
+        return [Part((s,), drops=self.drops) for s in self.statements]
+
 
 def read_script(migration: Migration) -> Script:
     """Part a migration's text. Raises ScriptError when it is not SQL."""

@@ -1,0 +1,5 @@
+BEGIN;
+CREATE OR REPLACE FUNCTION flipr.add_user(nickname TEXT, password TEXT) RETURNS VOID LANGUAGE SQL SECURITY DEFINER AS $$
+    INSERT INTO flipr.users VALUES (lower($1), md5($2));
+$$;
+COMMIT;

@@ -1,0 +1,3 @@
+BEGIN;
+DROP FUNCTION flipr.add_user(TEXT, TEXT);
+COMMIT;

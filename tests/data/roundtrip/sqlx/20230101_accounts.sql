@@ -1,0 +1,1 @@
+CREATE TABLE account (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), balance bigint NOT NULL CHECK (balance >= 0));

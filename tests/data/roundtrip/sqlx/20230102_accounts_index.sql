@@ -1,0 +1,2 @@
+-- no-transaction
+CREATE INDEX CONCURRENTLY account_balance ON account (balance);
