@@ -12,7 +12,9 @@ from typing import Any
 from backstitch.core.errors import StatementFailed, StepFailed
 from backstitch.engine.capture import Captured, install_capture, look_at_tables
 from backstitch.engine.context import Run
+from backstitch.engine.image_order import newest_image, straighten
 from backstitch.engine.ledger import UnitRow, lock_unit, update_unit
+from backstitch.engine.watch import MoreTables, rows_written, see_that_all_is_watched, tables_to_watch, written_since
 from backstitch.model.sql import quote_ident, quote_literal
 from backstitch.model.units import BatchUnit
 
@@ -41,6 +43,9 @@ async def run_batches(run: Run, row: UnitRow, unit: BatchUnit) -> None:
 
         try:
             await run.patiently(f"A batch of {unit.table}", unit.table, row.step, one_batch)
+        except MoreTables as found:
+            await watch_too(run, row.step, found)
+            continue
         except StatementFailed as error:
             if error.sqlstate != "57014" or size <= 1:
                 raise StepFailed(f"A batch of {unit.table} failed: {error.message}", reason=error.reason) from error
@@ -65,6 +70,11 @@ async def capture_tables(run: Run, ordinal: int, rels: list[str]) -> None:
                 await install_capture(run.session, (await look_at_tables(run.session, [table.rel]))[0])
 
         await run.patiently(f"Row images of {table.rel}", table.rel, ordinal, install)
+
+
+async def watch_too(run: Run, ordinal: int, found: MoreTables) -> None:
+    """See that row images are on for tables that a batch was found to write, through triggers of the application."""
+    await capture_tables(run, ordinal, await tables_to_watch(run.session, found.oids))
 
 
 async def _driving_table(run: Run, unit: BatchUnit) -> Captured:
@@ -141,9 +151,12 @@ async def _one_batch(run: Run, row: UnitRow, unit: BatchUnit, table: Captured, s
             return False
         condition = " AND ".join([*bounds, f"ROW({_key(table)}) <= ROW{_tuple(upper, types)}"])
         touched = 0
+        since, earlier = await newest_image(session, run.id, row), await rows_written(session)
         for number, statement in enumerate(unit.statements):
             count = await session.execute(statement.before + condition + statement.after)
             touched = count if number == 0 else touched
+        await see_that_all_is_watched(session, await written_since(session, earlier))
+        await straighten(session, run.id, row, since)
         last_one = upper == cursor["end"]
         rows = state["rows"] + touched
         await update_unit(

@@ -58,13 +58,14 @@ SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name, c.relkind::
        (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') AS columns,
        (SELECT array_agg(a.attname::text ORDER BY k.ord) FROM (
-           SELECT i.indkey FROM pg_index i
+           SELECT i.indkey, i.indnkeyatts FROM pg_index i
             WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
               AND (i.indisprimary OR NOT EXISTS (SELECT 1 FROM unnest(i.indkey[0:i.indnkeyatts-1]) x JOIN pg_attribute a
                    ON a.attrelid = c.oid AND a.attnum = x WHERE NOT a.attnotnull))
             ORDER BY i.indisprimary DESC, i.indnkeyatts, i.indexrelid LIMIT 1) best,
          LATERAL unnest(best.indkey) WITH ORDINALITY k(attnum, ord)
-         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum) AS key,
+         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
+         WHERE k.ord <= best.indnkeyatts) AS key,
        (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname LIKE 'backstitch\\_%%') AS triggers,
        c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid) AS inherited,
        (SELECT array_agg(a.attname::text) FROM pg_attribute a

@@ -3,57 +3,21 @@
 
 A row goes back only where it still holds what the migration wrote, column by column: what differs was written by
 the application since, stays, and is listed. Works set by set: one statement for a stretch of images of one table and
-one kind.
+one kind, in parts where rows of the application are in the way.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 
-from backstitch.core.errors import RollbackFailed, StatementFailed
+from backstitch.core.errors import StatementFailed
 from backstitch.core.ports import Session
-from backstitch.engine.capture import Captured, look_at_tables
+from backstitch.engine.capture import look_at_tables
 from backstitch.engine.context import Run
-from backstitch.engine.image_sql import (
-    column_types,
-    columns_in,
-    differs_from_start,
-    differs_from_written,
-    same_key,
-    still,
-    value_of,
-)
 from backstitch.engine.ledger import lock_unit, own_savepoint, update_unit
-from backstitch.model.sql import quote_ident, quote_literal
+from backstitch.engine.stretch import RowsBack, Stretch, UnitImages, leave, undo_stretch
 
-CHUNK = 5000
-KEPT_SHOWN = 20
-
-
-@dataclass
-class RowsBack:
-    """What undoing images did."""
-
-    restored: int = 0
-    kept: int = 0
-    examples: list[str] = field(default_factory=list)
-
-    def add(self, other: RowsBack) -> None:
-        """Add what another chunk did; only the first examples are kept."""
-        self.restored += other.restored
-        self.kept += other.kept
-        self.examples += other.examples[: KEPT_SHOWN - len(self.examples)]
-
-
-@dataclass(frozen=True)
-class _Stretch:
-    """Images of one table and one kind, the newest that are left of that table."""
-
-    rel: str
-    op: str
-    low: int
-    high: int
-    rows: int
+__all__ = ["RowsBack", "UnitImages", "make_room", "put_rows_back", "undo_newest"]
 
 
 async def put_rows_back(run: Run, step: int, unit: int, total: RowsBack) -> None:
@@ -103,35 +67,7 @@ async def make_room(session: Session, rel: str) -> None:
         await session.execute(f"VACUUM (TRUNCATE false) {table.sql}")
 
 
-@dataclass(frozen=True)
-class UnitImages:
-    """The images of one unit that are left: below a number for each table, or all."""
-
-    session: Session
-    migration_id: int
-    step: int
-    unit: int
-    below: dict[str, int | None]
-
-    async def newest(self, rel: str, above: int = 0) -> _Stretch | None:
-        """Give the newest images of a table that are of one kind, at most CHUNK, none older than `above`.
-
-        No row is in it twice: one statement goes back by one image per row.
-        """
-        below = self.below[rel]
-        rows = await self.session.rows(
-            "SELECT op, min(id) AS low, max(id) AS high, count(*) AS rows FROM ("
-            "SELECT id, op, count(*) FILTER (WHERE op <> newest OR nth > 1) OVER (ORDER BY id DESC) AS others FROM ("
-            "SELECT id, op::text AS op, first_value(op::text) OVER (ORDER BY id DESC) AS newest, "
-            "row_number() OVER (PARTITION BY key ORDER BY id DESC) AS nth FROM (SELECT id, op, key "
-            "FROM backstitch.images WHERE migration_id = %s AND step = %s AND unit = %s AND rel = %s "
-            "AND id < %s AND id > %s ORDER BY id DESC LIMIT %s) h) i) j WHERE others = 0 GROUP BY op",
-            (self.migration_id, self.step, self.unit, rel, 2**63 - 1 if below is None else below, above, CHUNK),
-        )
-        return _Stretch(rel=rel, **rows[0]) if rows else None
-
-
-async def undo_newest(images: UnitImages, back: RowsBack) -> _Stretch | None:
+async def undo_newest(images: UnitImages, back: RowsBack) -> Stretch | None:
     """Undo the newest images that can be; give what was undone, or None when nothing is left.
 
     The order between tables matters only where a foreign key says so. What cascades has younger images than the row
@@ -145,25 +81,54 @@ async def undo_newest(images: UnitImages, back: RowsBack) -> _Stretch | None:
     candidates = [first, await images.newest(first.rel, above=others)]
     parents = await _tables_pointed_at(images.session, first.rel)
     candidates += [s for s in found if s.rel in parents and s.op != "I"]
-    refusal: StatementFailed | None = None
     for stretch in candidates:
-        if stretch is None:
-            continue
-        tried = RowsBack()
-        try:
-            async with images.session.transaction():
-                await own_savepoint(images.session, images.migration_id, images.step, images.unit)
-                await _undo_stretch(images, stretch, tried)
-                await images.session.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        except StatementFailed as error:
-            if error.sqlstate != "23503":
-                raise
-            refusal = error
-        else:
-            back.add(tried)
+        if stretch is not None and await _goes_back(images, stretch, back):
             return stretch
-    assert refusal is not None
-    raise refusal
+    await _in_parts(images, first, back)
+    return first
+
+
+async def _goes_back(images: UnitImages, stretch: Stretch, back: RowsBack) -> bool:
+    """Undo a stretch, or give False where other rows are in the way; then nothing was changed."""
+    tried = RowsBack()
+    try:
+        async with images.session.transaction():
+            await own_savepoint(images.session, images.migration_id, images.step, images.unit)
+            await undo_stretch(images, stretch, tried)
+            await images.session.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    except StatementFailed as error:
+        if not error.sqlstate.startswith("23"):
+            raise
+        return False
+    back.add(tried)
+    return True
+
+
+async def _in_parts(images: UnitImages, stretch: Stretch, back: RowsBack) -> None:
+    """Undo a stretch that does not go back as a whole: what can go does, newest first.
+
+    What frees a unique value may have to go before what needs it, so it is tried again while that helps. What is left
+    then has rows of the application in its way, and stays.
+    """
+    ids = await images.ids(stretch)
+    while ids:
+        refused = await _halves(images, stretch, ids, back)
+        if len(refused) == len(ids):
+            break
+        ids = refused
+    if ids:
+        await leave(images, replace(stretch, ids=tuple(ids)), back)
+
+
+async def _halves(images: UnitImages, stretch: Stretch, ids: list[int], back: RowsBack) -> list[int]:
+    """Undo some images, by halves where they refuse; give those that do not go back."""
+    if await _goes_back(images, replace(stretch, ids=tuple(ids)), back):
+        return []
+    if len(ids) == 1:
+        return ids
+    middle = len(ids) // 2
+    newer = await _halves(images, stretch, ids[:middle], back)
+    return newer + await _halves(images, stretch, ids[middle:], back)
 
 
 async def _tables_pointed_at(session: Session, rel: str) -> set[str]:
@@ -177,134 +142,3 @@ async def _tables_pointed_at(session: Session, rel: str) -> set[str]:
         (rel,),
     )
     return {r["rel"] for r in rows} - {rel}
-
-
-async def _undo_stretch(unit: UnitImages, stretch: _Stretch, back: RowsBack) -> None:
-    session = unit.session
-    tables = await look_at_tables(session, [stretch.rel])
-    if not tables:
-        raise RollbackFailed(
-            f"Table {stretch.rel} is gone, and with it the place of {stretch.rows} changed rows. Their images are in "
-            "backstitch.images. Somebody outside this migration removed or renamed the table.",
-            reason="TableGone",
-        )
-    table = tables[0]
-    types = await column_types(session, table)
-    silenced = await _silence_triggers(session, table)
-    images = (
-        f"SELECT * FROM backstitch.images WHERE migration_id = {unit.migration_id} AND step = {unit.step} "
-        f"AND unit = {unit.unit} AND id BETWEEN {stretch.low} AND {stretch.high} "
-        f"AND rel = {quote_literal(stretch.rel)}"
-    )
-    await _mark_later_writes(unit, table, types, images, stretch.op)
-    match stretch.op:
-        case "I":
-            restored = await session.execute(_delete_sql(table, types, images))
-        case "D":
-            restored = await session.execute(_insert_sql(table, types, images))
-        case _:
-            restored = await _update(session, table, types, images)
-    await _list_kept(session, table, types, images, stretch, back)
-    back.restored += restored
-    for trigger, word in silenced:
-        await session.execute(f"ALTER TABLE {table.sql} ENABLE {word}TRIGGER {quote_ident(trigger)}")
-
-
-async def _silence_triggers(session: Session, table: Captured) -> list[tuple[str, str]]:
-    """Disable the application's triggers until this transaction ends: a restored row must not be changed by them."""
-    rows = await session.rows(
-        "SELECT tgname::text AS name, tgenabled::text AS enabled FROM pg_trigger WHERE tgrelid = %s::bigint::oid "
-        "AND NOT tgisinternal AND tgenabled <> 'D' AND tgname NOT LIKE 'backstitch\\_%%' ORDER BY tgname",
-        (table.oid,),
-    )
-    for row in rows:
-        await session.execute(f"ALTER TABLE {table.sql} DISABLE TRIGGER {quote_ident(row['name'])}")
-    words = {"O": "", "R": "REPLICA ", "A": "ALWAYS "}
-    return [(row["name"], words[row["enabled"]]) for row in rows]
-
-
-def _delete_sql(table: Captured, types: dict[str, str], images: str) -> str:
-    same = " AND ".join(
-        f"(NOT i.new ? {quote_literal(c)} OR {still(c, 'i.new', types, 't')})" for c in columns_in(table, types)
-    )
-    return f"DELETE FROM {table.sql} t USING ({images}) i WHERE {same_key(table, types, 't')} AND {same}"
-
-
-def _insert_sql(table: Captured, types: dict[str, str], images: str) -> str:
-    columns = columns_in(table, types)
-    names = ", ".join(quote_ident(c) for c in columns)
-    values = ", ".join(value_of("i.old", c, types) for c in columns)
-    return (
-        f"INSERT INTO {table.sql} ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM ({images}) i ORDER BY i.id "
-        "ON CONFLICT DO NOTHING"
-    )
-
-
-async def _update(session: Session, table: Captured, types: dict[str, str], images: str) -> int:
-    moved = [
-        c
-        for c in table.always
-        if await session.rows(
-            f"SELECT FROM ({images}) i WHERE i.old->>{quote_literal(c)} <> i.new->>{quote_literal(c)} LIMIT 1"
-        )
-    ]
-    column = f"ALTER TABLE {table.sql} ALTER COLUMN "
-    for c in moved:
-        await session.execute(f"{column}{quote_ident(c)} SET GENERATED BY DEFAULT")
-    restored = await session.execute(_update_sql(table, types, images, set(table.always) - set(moved)))
-    for c in moved:
-        await session.execute(f"{column}{quote_ident(c)} SET GENERATED ALWAYS")
-    return restored
-
-
-def _update_sql(table: Captured, types: dict[str, str], images: str, but: set[str]) -> str:
-    sets, wanted = [], []
-    for c in columns_in(table, types):
-        if c in but:
-            continue
-        # Key columns too: 1.0 and 1.00 are the same key, but not the same value.
-        literal = quote_literal(c)
-        changed = (
-            f"(i.old ? {literal} AND i.old->>{literal} IS DISTINCT FROM i.new->>{literal} "
-            f"AND {still(c, 'i.new', types, 't')})"
-        )
-        sets.append(
-            f"{quote_ident(c)} = CASE WHEN {changed} THEN {value_of('i.old', c, types)} ELSE t.{quote_ident(c)} END"
-        )
-        wanted.append(changed)
-    if not sets:
-        return "SELECT 1 WHERE false"
-    return (
-        f"UPDATE {table.sql} t SET {', '.join(sets)} FROM ({images}) i "
-        f"WHERE {same_key(table, types, 't')} AND ({' OR '.join(wanted)})"
-    )
-
-
-async def _mark_later_writes(unit: UnitImages, table: Captured, types: dict[str, str], images: str, op: str) -> None:
-    """Mark the images of rows that somebody else has written since, before anything is put back.
-
-    Afterwards such a row is partly theirs, though we wrote it last; the proof must know.
-    """
-    # The array is made once; as a join the planner took these two sides of one table for a nested loop (15 s a chunk).
-    theirs = (
-        f"SELECT i.id FROM ({images}) i LEFT JOIN {table.sql} t ON {same_key(table, types, 't')} "
-        f"WHERE {differs_from_written(table, types, op)}"
-    )
-    await unit.session.execute(
-        "UPDATE backstitch.images SET later = true WHERE migration_id = %s AND step = %s AND unit = %s "
-        f"AND id = ANY (ARRAY({theirs.replace('%', '%%')}))",
-        (unit.migration_id, unit.step, unit.unit),
-    )
-
-
-async def _list_kept(
-    session: Session, table: Captured, types: dict[str, str], images: str, stretch: _Stretch, back: RowsBack
-) -> None:
-    rows = await session.rows(
-        f"SELECT i.key::text AS key, count(*) OVER () AS many FROM ({images}) i "
-        f"LEFT JOIN {table.sql} t ON {same_key(table, types, 't')} "
-        f"WHERE {differs_from_start(table, types, stretch.op)} ORDER BY i.id LIMIT {KEPT_SHOWN}"
-    )
-    if rows:
-        back.kept += rows[0]["many"]
-        back.examples += [f"{stretch.rel} {row['key']}" for row in rows]

@@ -41,7 +41,7 @@ async def roll_back(run: Run) -> RollbackRecord:
             "rows_restored": so_far.rows_restored + undone.rows.restored,
             "rows_kept": so_far.rows_kept + undone.rows.kept,
             "kept": (*so_far.kept, *undone.rows.examples)[:20],
-            "archived": (*so_far.archived, *undone.archived),
+            "archived": tuple(dict.fromkeys((*so_far.archived, *undone.archived, *undone.rows.archived))),
             "tables_proven": proof.tables,
             "duration_ms": so_far.duration_ms + int((run.world.clock.monotonic() - began) * 1000),
         }

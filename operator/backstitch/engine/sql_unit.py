@@ -13,24 +13,29 @@ from backstitch.core.errors import ConnectionLost, DatabaseError, StepFailed
 from backstitch.core.ports import Session
 from backstitch.core.reverse import reverse
 from backstitch.engine.batches import capture_tables
-from backstitch.engine.capture import captured_tables, look_at_tables
+from backstitch.engine.capture import look_at_tables
 from backstitch.engine.catalog import read_catalog
 from backstitch.engine.context import Run
 from backstitch.engine.fingerprint import compare
+from backstitch.engine.image_order import newest_image, straighten
 from backstitch.engine.ledger import UnitRow, lock_unit, update_unit
+from backstitch.engine.watch import (
+    MoreTables,
+    rows_written,
+    see_that_all_is_watched,
+    tables_to_watch,
+    with_ancestors,
+    written_since,
+)
 from backstitch.model.catalog import Catalog
 from backstitch.model.script import split
 from backstitch.model.sql import DEFAULT_SCHEMA
 from backstitch.model.units import SqlUnit
 
+__all__ = ["rows_written", "run_sql", "table_files", "with_ancestors"]
+
 ROUNDS = 6  # each round watches the tables that the one before was found to write
 TRIAL_LIMIT_BYTES = 64 * 1024 * 1024  # a reverse that rewrites more than this is not tried under the step's locks
-
-
-class _MoreTables(Exception):  # a signal between two functions of this file: roll back, watch these, again
-    def __init__(self, oids: list[int]) -> None:
-        super().__init__()
-        self.oids = oids
 
 
 class _TrialOver(Exception):  # rolls the savepoint back
@@ -48,9 +53,8 @@ async def run_sql(run: Run, row: UnitRow, unit: SqlUnit) -> None:
 
         try:
             await run.patiently(unit.statements[0].strip()[:60], watch[0] if watch else None, row.step, once)
-        except _MoreTables as more:
-            found = await look_at_tables(run.session, [], await with_ancestors(run.session, more.oids))
-            watch = sorted({*watch, *(t.rel for t in found)})
+        except MoreTables as more:
+            watch = sorted({*watch, *await tables_to_watch(run.session, more.oids)})
         else:
             return
     raise StepFailed("The statements write to other tables each time they run.", reason="NoReverse")
@@ -61,25 +65,6 @@ async def _named_tables(run: Run, unit: SqlUnit) -> list[str]:
     schema = (run.entry.spec.search_path or [DEFAULT_SCHEMA])[0]
     names = sorted({str(name) for text in unit.statements for s in split(text, schema) for name in s.writes})
     return [t.rel for t in await look_at_tables(run.session, names)]
-
-
-async def with_ancestors(session: Session, oids: list[int]) -> list[int]:
-    # A statement on a partitioned parent fires the parent's triggers, one on the partition the partition's.
-    rows = await session.rows(
-        "WITH RECURSIVE up AS (SELECT unnest(%s::bigint[])::oid AS oid UNION "
-        "SELECT i.inhparent FROM pg_inherits i JOIN up ON i.inhrelid = up.oid) SELECT oid::bigint AS oid FROM up",
-        (oids,),
-    )
-    return [r["oid"] for r in rows]
-
-
-async def rows_written(session: Session) -> dict[int, int]:
-    """Count the rows written per table; counts of earlier transactions may be in it too, so take differences."""
-    rows = await session.rows(
-        "SELECT s.relid::bigint AS oid, n_tup_ins + n_tup_upd + n_tup_del AS n FROM pg_stat_xact_user_tables s "
-        "WHERE s.schemaname <> 'backstitch' AND n_tup_ins + n_tup_upd + n_tup_del > 0"
-    )
-    return {r["oid"]: r["n"] for r in rows}
 
 
 async def table_files(session: Session) -> dict[int, int]:
@@ -100,28 +85,25 @@ async def _once(run: Run, row: UnitRow, unit: SqlUnit) -> None:
         before = await read_catalog(session) if unit.down is None else None
         earlier = await rows_written(session)
         files = await table_files(session) if unit.down is None else {}
+        since = await newest_image(session, run.id, row)
         for statement in unit.statements:
             await session.execute(statement)
         rows = sum(n - earlier.get(oid, 0) for oid, n in (await rows_written(session)).items())
         back: dict[str, object] = {}
         if before is not None:
             await _see_that_all_is_watched(session, earlier, files)
+            await straighten(session, run.id, row, since)
             back = await _way_back(session, before)
         await update_unit(session, run.id, row.step, row.unit, state="done", rows=rows, reverse=back)
     await run.publish_step(row.step, rows_done=rows)
 
 
 async def _see_that_all_is_watched(session: Session, earlier: dict[int, int], files: dict[int, int]) -> None:
-    """Raise _MoreTables when a table that was there before was written or truncated without row images."""
-    await session.execute("SET CONSTRAINTS ALL IMMEDIATE")  # deferred cascades write now; ALTER TABLE needs it too
-    written = await rows_written(session)
+    """Raise MoreTables when a table that was there before was written or truncated without row images."""
+    touched = await written_since(session, earlier)
     now = await table_files(session)
-    touched = {oid for oid, n in written.items() if n > earlier.get(oid, 0)}
     touched |= {oid for oid, file in files.items() if now.get(oid, file) != file}
-    watched = {t.oid for t in await captured_tables(session)}
-    unwatched = sorted(oid for oid in touched if oid in files and oid not in watched)
-    if unwatched:
-        raise _MoreTables(unwatched)
+    await see_that_all_is_watched(session, touched & files.keys())
 
 
 async def _way_back(session: Session, before: Catalog) -> dict[str, object]:

@@ -15,12 +15,14 @@ from backstitch.core.errors import (
     Transient,
 )
 from backstitch.core.ports import Session
-from backstitch.engine.batches import capture_tables, run_batches
+from backstitch.engine.batches import capture_tables, run_batches, watch_too
 from backstitch.engine.capture import Captured, look_at_tables
 from backstitch.engine.context import Run
+from backstitch.engine.image_order import newest_image, straighten
 from backstitch.engine.image_sql import column_types
 from backstitch.engine.ledger import UnitRow, lock_unit, update_unit
 from backstitch.engine.sql_unit import run_sql
+from backstitch.engine.watch import MoreTables, rows_written, see_that_all_is_watched, written_since
 from backstitch.model.sql import columns_sql, quote_ident
 from backstitch.model.units import BatchUnit, ConcurrentUnit, DdlUnit, IndexProbe, RowsUnit, SqlUnit
 
@@ -160,7 +162,10 @@ async def _run_rows(run: Run, row: UnitRow, unit: RowsUnit) -> None:
                     return
                 touched = 0
                 if batch:
+                    since, earlier = await newest_image(run.session, run.id, row), await rows_written(run.session)
                     touched = await run.session.execute(statement, (json.dumps(batch),))
+                    await see_that_all_is_watched(run.session, await written_since(run.session, earlier))
+                    await straighten(run.session, run.id, row, since)
                 await update_unit(
                     run.session, run.id, row.step, row.unit,
                     cursor={"rows": begin + len(batch)}, rows=state["rows"] + touched,
@@ -168,7 +173,11 @@ async def _run_rows(run: Run, row: UnitRow, unit: RowsUnit) -> None:
                 )  # fmt: skip
             await run.publish_step(row.step, rows_done=begin + len(batch))
 
-        await run.patiently(f"Rows for {unit.table}", unit.table, row.step, one_batch)
+        try:
+            await run.patiently(f"Rows for {unit.table}", unit.table, row.step, one_batch)
+        except MoreTables as found:
+            await watch_too(run, row.step, found)
+            more = True
 
 
 async def _insert_sql(session: Session, unit: RowsUnit) -> str:
