@@ -114,6 +114,30 @@ async def test_tables_that_hold_each_other_are_dropped_together(database: TestDa
     assert result.computed.verdict == "Identical", result
 
 
+async def test_partitions_go_to_quarantine_one_by_one(database: TestDatabase) -> None:
+    setup = (
+        "CREATE TABLE ev (id int, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at); CREATE INDEX ON ev (at); "
+        "CREATE TABLE ev_1 PARTITION OF ev FOR VALUES FROM ('2024-01-01') TO ('2025-01-01'); "
+        "CREATE TABLE ev_d PARTITION OF ev DEFAULT; INSERT INTO ev VALUES (1, '2024-02-02'), (2, '2020-01-01')"
+    )
+
+    one = await _one(database, setup, "DROP TABLE ev_1")
+    all_of_them = await _one(database, setup, "DROP TABLE ev")
+
+    assert (one.computed.verdict, all_of_them.computed.verdict) == ("Identical", "Identical"), (one, all_of_them)
+
+
+async def test_serial_and_identity_columns_keep_their_numbers_when_they_are_dropped(database: TestDatabase) -> None:
+    result = await _one(
+        database,
+        "CREATE TABLE s (id serial, n int PRIMARY KEY); CREATE TABLE i (id int GENERATED ALWAYS AS IDENTITY, "
+        "n int PRIMARY KEY); INSERT INTO s (n) VALUES (7); INSERT INTO i (n) VALUES (7)",
+        "ALTER TABLE s DROP COLUMN id; ALTER TABLE i DROP COLUMN id",
+    )
+
+    assert result.computed.verdict == "Identical", result
+
+
 async def test_rows_written_after_a_rename_come_back(database: TestDatabase) -> None:
     result = await _one(
         database,

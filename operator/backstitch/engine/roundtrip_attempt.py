@@ -15,7 +15,9 @@ from backstitch.core.reverse import reverse
 from backstitch.engine.capture import captured_tables, install_capture, look_at_tables
 from backstitch.engine.catalog import read_catalog
 from backstitch.engine.digest import all_digests
+from backstitch.engine.image_order import straighten
 from backstitch.engine.images import RowsBack, UnitImages, undo_newest
+from backstitch.engine.ledger import UnitRow
 from backstitch.engine.roundtrip_drops import drop_for_a_while
 from backstitch.engine.roundtrip_script import Part, may_truncate
 from backstitch.engine.roundtrip_server import SharedObjects
@@ -24,6 +26,7 @@ from backstitch.engine.watch import MoreTables, rows_written, tables_to_watch, w
 from backstitch.model.backup import TableDigest
 from backstitch.model.catalog import Catalog
 from backstitch.model.names import LEDGER_SCHEMA, RESERVED_PREFIX
+from backstitch.model.units import SqlUnit
 
 ROUNDS = 8
 _MIGRATION, _STEP = 1, 0  # images are kept by migration, step and unit; a copy holds one migration
@@ -63,6 +66,7 @@ async def _at_once(
             await _watch(session, watch)
             written = await rows_written(session)
             files = await table_files(session) if may_truncate(part.statements) else {}
+            row = UnitRow(_STEP, number, SqlUnit(statements=()), "intent", None, 0, None)
             await _act_as(session, f"{_MIGRATION}/{_STEP}/{number}", local=True)
             await _run_part(session, done, part, number)
             missed = await written_since(session, written)
@@ -75,6 +79,7 @@ async def _at_once(
                 await install_capture(session, table)  # says why it cannot be
             if missed:
                 raise MoreTables(sorted(missed))
+            await straighten(session, _MIGRATION, row, 0)
         await shared.see_that_nothing_changed(session)
     return done
 

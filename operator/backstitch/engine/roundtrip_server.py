@@ -37,7 +37,7 @@ class SharedObjects:
             what = ", ".join(sorted({f"{kind} {name}" for kind, name, _ in changed}))
             raise StepFailed(
                 f"It changes {what}, which belongs to the whole server and not to this database: no way back here.",
-                reason="ActsOutside",
+                reason="NoReverse",
             )
 
     async def allow_new_roles(self, session: Session) -> list[str]:
