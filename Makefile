@@ -32,12 +32,12 @@ check: setup ## lint, format, types, layers
 	$(PY) -m mypy --explicit-package-bases tests
 	$(VENV)/bin/lint-imports
 
-# The API server is built (minutes on a cold machine) while the suites that don't need it run; the first test that needs
-# it waits for that build.
+# The API server and Helm are built (minutes on a cold machine) while the suites that don't need them run; the first test
+# that needs one waits for its build.
 test: setup check ## check, then every test but the slow ones, on real PostgreSQL 18 and 15 and a real API server
-	@if [ -z "$$BACKSTITCH_KUBECONFIG" ]; then $(PY) -m dev.kubebinaries & fi; building=$$!; \
+	@$(PY) -m dev.binaries & building=$$!; \
 	$(PY) -m pytest -m 'not slow' $(SUITES); result=$$?; \
-	if [ -n "$$building" ]; then if [ $$result -ne 0 ]; then kill $$building 2>/dev/null; fi; wait $$building || true; fi; \
+	if [ $$result -ne 0 ]; then kill $$building 2>/dev/null; fi; wait $$building || true; \
 	exit $$result
 
 faults: setup ## the stories with something broken: killed processes, cut connections, full disks
@@ -53,8 +53,8 @@ fmt: setup ## format, and fix what the linter can fix
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-kube: setup ## build the API server of the cluster tests ahead of time
-	$(PY) -m dev.kubebinaries
+kube: setup ## build the API server and the Helm of the cluster tests ahead of time
+	$(PY) -m dev.binaries
 
 lock: ## write requirements.lock anew: the newest versions that pyproject.toml allows
 	rm -rf build/lock && $(PYTHON) -m venv build/lock

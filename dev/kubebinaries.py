@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
-import shutil
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
+from dev.gobuild import build_program, find_go, pinned_version, user_cache
 from dev.processes import ServerError
 
 NAMES = ("etcd", "kube-apiserver", "kubectl")
@@ -26,7 +23,6 @@ _PACKAGES = {
     "kubectl": "k8s.io/kubernetes/cmd/kubectl",
 }
 _SOURCE = Path(__file__).parent / "kube"
-_BUILD_LIMIT_S = 3600
 
 
 def find_kube_binaries() -> Path:
@@ -55,16 +51,12 @@ def find_kube_binaries() -> Path:
 
 def kubernetes_version() -> str:
     """The version pinned in dev/kube/go.mod, for example "1.36.3"."""
-    pinned = re.search(r"k8s\.io/kubernetes v(\S+)", (_SOURCE / "go.mod").read_text())
-    if pinned is None:
-        raise ServerError(f"{_SOURCE / 'go.mod'} requires no k8s.io/kubernetes: restore it from git")
-    return pinned[1]
+    return pinned_version(_SOURCE, "k8s.io/kubernetes")
 
 
 def cache_dir() -> Path:
     """Where built programs of the pinned version are kept, over every clone of the project."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "backstitch" / f"kube-{kubernetes_version()}"
+    return user_cache() / f"kube-{kubernetes_version()}"
 
 
 def is_complete(folder: Path) -> bool:
@@ -73,33 +65,13 @@ def is_complete(folder: Path) -> bool:
 
 
 def _build(name: str, cache: Path) -> None:
-    go = shutil.which("go") or shutil.which("/usr/local/go/bin/go")
-    if go is None:
-        raise ServerError(
-            "the cluster tests need a Kubernetes API server, and there is no Go here to build one. Do one of these: "
-            "set BACKSTITCH_KUBECONFIG to the kubeconfig of a cluster that tests may fill (kind create cluster); "
-            "set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl; or install Go"
-        )
-    say = f"Building {name} (Kubernetes {kubernetes_version()}; all three take about 6 minutes the first time) ..."
-    print(say, file=sys.stderr, flush=True)
-    begun = time.monotonic()
-    unfinished = cache / f"{name}.building-{os.getpid()}"
-    try:
-        built = subprocess.run(
-            [go, "build", "-trimpath", "-buildvcs=false", f"-ldflags={_ldflags()}", "-o", unfinished, _PACKAGES[name]],
-            cwd=_SOURCE,
-            env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": ""},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_BUILD_LIMIT_S,
-        )
-        if built.returncode:
-            raise ServerError(f"building {name} failed:\n{built.stderr[-3000:]}")
-        unfinished.rename(cache / name)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    print(f"Built {name} in {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+    go = find_go(
+        "the cluster tests need a Kubernetes API server, and there is no Go here to build one. Do one of these: "
+        "set BACKSTITCH_KUBECONFIG to the kubeconfig of a cluster that tests may fill (kind create cluster); "
+        "set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl; or install Go"
+    )
+    notice = f"Building {name} (Kubernetes {kubernetes_version()}; all three take about 6 minutes the first time) ..."
+    build_program(go, _SOURCE, _PACKAGES[name], cache / name, _ldflags(), notice)
 
 
 def _ldflags() -> str:
@@ -111,8 +83,13 @@ def _ldflags() -> str:
     return " ".join(["-s", "-w", *(f"-X {p}.{k}={v}" for p in packages for k, v in stamps.items())])
 
 
+def stop_with_its_children() -> None:
+    """Make SIGTERM an exit, so that the compiler ends with us."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("The build was stopped"))
+
+
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("The build was stopped"))  # so that go ends with us
+    stop_with_its_children()
     try:
         print(find_kube_binaries())
     except ServerError as error:

@@ -6,6 +6,7 @@ pytest_plugins = [
     "tests.plugins.offline",
     "tests.plugins.pg",
     "tests.plugins.kube",
+    "tests.plugins.helm",
     "tests.plugins.store",
     "tests.plugins.cli",
     "tests.plugins.proxy",
