@@ -158,3 +158,14 @@ async def test_storage_that_fails_on_the_way_back_needs_help(engine: Engine) -> 
     )
     record = await engine.migrate(spec, environment="staging")
     assert record.state is State.NEEDS_HELP, record.message
+
+
+async def test_row_security_that_hides_rows_stops_before_anything_is_touched(engine: Engine) -> None:
+    engine.database.psql(
+        "create table t (id int primary key, who text); insert into t values (1, 'me'), (2, 'other');"
+        "alter table t enable row level security; alter table t force row level security;"
+        "create policy mine on t using (who = 'me') with check (true)"
+    )
+    record = await engine.migrate(a_spec([{"name": "s", "sql": {"up": "update t set who = 'gone'"}}]))
+    assert record.state is State.STOPPED, record.message
+    assert engine.database.psql("select who from t order by id", superuser=True) == [("me",), ("other",)]

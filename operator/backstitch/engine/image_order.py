@@ -26,6 +26,27 @@ _SAME = (
 )
 
 
+# Rows written in a savepoint, which blocks with EXCEPTION make, bear its id. So do their images, written in it too;
+# the proof must know that id as ours.
+_OWN_INNER_WRITES = """
+INSERT INTO backstitch.writes SELECT migration_id,
+  (ours + mod(x - mod(ours, 4294967296) + 4294967296, 4294967296))::text::xid8 FROM (
+    SELECT DISTINCT migration_id, xmin::text::numeric AS x, pg_current_xact_id()::text::numeric AS ours
+      FROM backstitch.images WHERE migration_id = %s AND step = %s AND unit = %s AND id > %s) i ON CONFLICT DO NOTHING
+"""
+
+# A counter that a trigger raises once for every row of a batch: one image in place of thousands.
+_JOIN_UPDATES = """
+WITH many AS (SELECT rel, key, max(id) AS id, (array_agg(old ORDER BY id))[1] AS old FROM backstitch.images
+  WHERE migration_id = %s AND step = %s AND unit = %s AND id > %s
+  GROUP BY rel, key HAVING count(*) > 1 AND bool_and(op = 'U')),
+shorter AS (DELETE FROM backstitch.images i USING many m WHERE i.migration_id = %s AND i.step = %s AND i.unit = %s
+  AND i.id > %s AND i.rel = m.rel AND i.key = m.key AND i.id <> m.id)
+UPDATE backstitch.images i SET old = m.old FROM many m WHERE i.migration_id = %s AND i.step = %s AND i.unit = %s
+  AND i.id = m.id
+"""
+
+
 async def newest_image(session: Session, migration_id: int, row: UnitRow) -> int:
     """Give the number of the unit's newest image, 0 for none. Ask it when a transaction begins."""
     rows = await session.rows(
@@ -38,6 +59,7 @@ async def newest_image(session: Session, migration_id: int, row: UnitRow) -> int
 async def straighten(session: Session, migration_id: int, row: UnitRow, since: int) -> None:
     """Join the images of rows that triggers changed again. Raises StepFailed for keys that took children along."""
     which = (migration_id, row.step, row.unit, since)
+    await session.execute(_OWN_INNER_WRITES, which)
     twisted = await session.rows(
         "SELECT DISTINCT rel, key::text AS key FROM (SELECT rel, key, old, lag(new) OVER w AS before, "
         "row_number() OVER w AS nth FROM backstitch.images WHERE migration_id = %s AND step = %s AND unit = %s "
@@ -48,6 +70,7 @@ async def straighten(session: Session, migration_id: int, row: UnitRow, since: i
     )
     for t in twisted:
         await _join(session, which, t["rel"], t["key"])
+    await session.execute(_JOIN_UPDATES, (*which, *which, *which[:3]))
     await _refuse_moved_keys(session, which)
 
 

@@ -126,21 +126,27 @@ async def undo_stretch(unit: UnitImages, stretch: Stretch, back: RowsBack) -> No
             restored = await _update(session, table, types, images)
     await _list_kept(session, table, types, images, stretch, back)
     back.restored += restored
-    for trigger, word in silenced:
-        await session.execute(f"ALTER TABLE {table.sql} ENABLE {word}TRIGGER {quote_ident(trigger)}")
+    for what in silenced:
+        await session.execute(f"ALTER TABLE {table.sql} ENABLE {what}")
 
 
-async def _silence_triggers(session: Session, table: Captured) -> list[tuple[str, str]]:
-    """Disable the application's triggers until this transaction ends: a restored row must not be changed by them."""
+async def _silence_triggers(session: Session, table: Captured) -> list[str]:
+    """Disable triggers and rules of the application until this transaction ends: a restored row must not set them off.
+
+    Gives what to enable again.
+    """
     rows = await session.rows(
-        "SELECT tgname::text AS name, tgenabled::text AS enabled FROM pg_trigger WHERE tgrelid = %s::bigint::oid "
-        "AND NOT tgisinternal AND tgenabled <> 'D' AND tgname NOT LIKE 'backstitch\\_%%' ORDER BY tgname",
-        (table.oid,),
+        "SELECT 'TRIGGER ' AS kind, tgname::text AS name, tgenabled::text AS enabled FROM pg_trigger "
+        "WHERE tgrelid = %s::bigint::oid AND NOT tgisinternal AND tgenabled <> 'D' "
+        "AND tgname NOT LIKE 'backstitch\\_%%' "
+        "UNION ALL SELECT 'RULE ', rulename::text, ev_enabled::text FROM pg_rewrite "
+        "WHERE ev_class = %s::bigint::oid AND ev_type <> '1' AND ev_enabled <> 'D' ORDER BY 1, 2",
+        (table.oid, table.oid),
     )
     for row in rows:
-        await session.execute(f"ALTER TABLE {table.sql} DISABLE TRIGGER {quote_ident(row['name'])}")
+        await session.execute(f"ALTER TABLE {table.sql} DISABLE {row['kind']}{quote_ident(row['name'])}")
     words = {"O": "", "R": "REPLICA ", "A": "ALWAYS "}
-    return [(row["name"], words[row["enabled"]]) for row in rows]
+    return [f"{words[row['enabled']]}{row['kind']}{quote_ident(row['name'])}" for row in rows]
 
 
 def _holds_new(table: Captured, types: dict[str, str]) -> str:
