@@ -152,6 +152,28 @@ async def test_a_given_down_is_used(engine: Engine) -> None:
     assert engine.rows("select a from keyless") == [(1,)]
 
 
+async def test_a_wrong_down_is_found_and_beside_writes_of_the_application_at_least_said(engine: Engine) -> None:
+    engine.database.psql(SHOP)
+    wrong = {
+        "name": "s",
+        "sql": {"up": "update notes set body = 'x'", "down": "update notes set body = 'wrong' where id < 11"},
+    }
+    record = await engine.migrate(a_spec([wrong], checks=NEVER))
+    assert (record.state, record.reason) == (State.NEEDS_HELP, "Different"), record.message
+
+    def application(record: Record) -> None:
+        if record.state is State.VERIFYING:
+            engine.on_record = None
+            engine.database.psql("insert into notes (body) values ('mine')")
+
+    engine.database.psql("update backstitch.migrations set state = 'RolledBack'")  # as a person settles it by hand
+    engine.on_record = application
+    record = await engine.migrate(a_spec([wrong], checks=NEVER), name="again")
+    assert record.rollback is not None
+    assert record.rollback.exceptions == ("applicationWrites", "rowsOfDown")
+    assert "cannot be told" in " ".join(record.rollback.differences)
+
+
 async def test_a_person_can_roll_back_within_the_revert_window(engine: Engine) -> None:
     engine.database.psql(SHOP)
     before = content(engine)
