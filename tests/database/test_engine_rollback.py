@@ -144,6 +144,16 @@ async def test_a_table_without_a_key_cannot_be_changed_without_down(engine: Engi
     assert engine.rows("select a from keyless") == [(1,)]
 
 
+async def test_the_shape_of_a_table_without_a_key_can_be_changed(engine: Engine) -> None:
+    engine.database.psql("create table keyless (a int, b varchar(5)); insert into keyless values (1, 'x')")
+    up = "alter table keyless add column c text, alter column a type bigint; comment on table keyless is 'seen'"
+    record = await engine.migrate(a_spec([{"name": "s", "sql": {"up": up}}], checks=NEVER))
+    assert record.state is State.ROLLED_BACK, record.message
+    assert record.rollback is not None
+    assert record.rollback.verdict == "Identical"
+    assert engine.rows("select a, b from keyless") == [(1, "x")]
+
+
 async def test_a_given_down_is_used(engine: Engine) -> None:
     engine.database.psql("create table keyless (a int); insert into keyless values (1)")
     step = {"name": "s", "sql": {"up": "update keyless set a = 2", "down": "update keyless set a = 1"}}

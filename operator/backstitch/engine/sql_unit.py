@@ -63,8 +63,14 @@ async def run_sql(run: Run, row: UnitRow, unit: SqlUnit) -> None:
 async def _named_tables(run: Run, unit: SqlUnit) -> list[str]:
     """Give the tables that the text says it writes; what it does not say is found by doing."""
     schema = (run.entry.spec.search_path or [DEFAULT_SCHEMA])[0]
-    names = sorted({str(name) for text in unit.statements for s in split(text, schema) for name in s.writes})
+    data = [s for text in unit.statements for s in split(text, schema) if s.kind != "ddl"]
+    names = sorted({str(name) for s in data for name in s.writes})
     return [t.rel for t in await look_at_tables(run.session, names)]
+
+
+def _only_ddl(unit: SqlUnit) -> bool:
+    """Tell whether a table's new file can only be a rewrite: plain DDL empties no table, and needs no row images."""
+    return all(s.kind == "ddl" for text in unit.statements for s in split(text))
 
 
 async def table_files(session: Session) -> dict[int, int]:
@@ -91,18 +97,21 @@ async def _once(run: Run, row: UnitRow, unit: SqlUnit) -> None:
         rows = sum(n - earlier.get(oid, 0) for oid, n in (await rows_written(session)).items())
         back: dict[str, object] = {}
         if before is not None:
-            await _see_that_all_is_watched(session, earlier, files)
+            await _see_that_all_is_watched(session, unit, earlier, files)
             await straighten(session, run.id, row, since)
             back = await _way_back(session, before)
         await update_unit(session, run.id, row.step, row.unit, state="done", rows=rows, reverse=back)
     await run.publish_step(row.step, rows_done=rows)
 
 
-async def _see_that_all_is_watched(session: Session, earlier: dict[int, int], files: dict[int, int]) -> None:
+async def _see_that_all_is_watched(
+    session: Session, unit: SqlUnit, earlier: dict[int, int], files: dict[int, int]
+) -> None:
     """Raise MoreTables when a table that was there before was written or truncated without row images."""
     touched = await written_since(session, earlier)
-    now = await table_files(session)
-    touched |= {oid for oid, file in files.items() if now.get(oid, file) != file}
+    if not _only_ddl(unit):
+        now = await table_files(session)
+        touched |= {oid for oid, file in files.items() if now.get(oid, file) != file}
     await see_that_all_is_watched(session, touched & files.keys())
 
 
