@@ -150,7 +150,7 @@ class ApiServer:
         """
         files = sorted(folder.glob("*.yaml"))
         self.run_kubectl("apply", "--server-side", "--force-conflicts", "-f", str(folder))
-        self.run_kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(folder))
+        # no `kubectl wait`: it fails when it comes before the first condition is there
         crds = [each for file in files for each in yaml.safe_load_all(file.read_text()) if each]
         deadline = time.monotonic() + _CRD_LIMIT_S
         while missing := [crd["metadata"]["name"] for crd in crds if not self._is_explained(crd["spec"])]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
@@ -22,7 +23,7 @@ from dev.demo_describe import shorten
 from dev.demo_screen import Claims
 from dev.demo_shop import Shop
 from dev.demo_stories import ROOT, STORIES, Story
-from dev.processes import Process, free_port
+from dev.processes import Process, ServerError, free_port
 
 NAMESPACE = "backstitch-demo"
 _STORY_LIMIT_S = 150
@@ -34,6 +35,7 @@ class Stage:
 
     def __init__(self, api: ApiServer, shop: Shop, folder: Path) -> None:
         self.api = api
+        self._found_crds = True
         self._shop = shop
         self.backups = folder / "backups"
         self.log = folder / "operator.log"
@@ -67,6 +69,7 @@ class Stage:
         """Install the CRDs, start the operator, and give it the shop's database."""
         screen.step("Installing the two CRDs: MigrationTarget (a database) and DatabaseMigration (a change of one)")
         screen.command("kubectl apply --server-side -f crds/")
+        self._found_crds = _CRD in self.api.run_kubectl("get", "crd", "-o", "name")
         self.api.install_crds(ROOT / "crds")
         self.api.run_kubectl("create", "namespace", NAMESPACE)
         if not self.api.is_external:
@@ -94,13 +97,22 @@ class Stage:
     def take_down(self) -> None:
         """Stop the operator; from a cluster that stays, take away what was put there."""
         self.operator.stop()
-        if self.api.is_external:
-            self.kubectl("delete", "dbm", "--all", "--wait=false")
+        if not self.api.is_external:
+            return
+        with contextlib.suppress(ServerError):  # whatever was not made yet need not go
             for name in self.kubectl("get", "dbm", "-o", "name").split():  # no operator is left to take finalizers off
                 self.kubectl("patch", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+        with contextlib.suppress(ServerError):
+            self.kubectl("delete", "dbm,migrationtargets,secrets", "--all", "--timeout=60s")
+        with contextlib.suppress(ServerError):
             self.api.run_kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
+        with contextlib.suppress(ServerError):
+            others = self.api.run_kubectl("get", "dbm,migrationtargets", "-A", "-o", "name").split()
+            if not self._found_crds and not others:
+                self.api.run_kubectl("delete", "-f", str(ROOT / "crds"), "--timeout=60s")
 
 
+_CRD = "databasemigrations.backstitch.dev"
 _TARGET = """\
 apiVersion: backstitch.dev/v1alpha1
 kind: MigrationTarget
