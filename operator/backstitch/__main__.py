@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m backstitch` is `backstitch`."""
 
-from backstitch.app.cli import main
+from backstitch.app.leave import run
 
-main()
+run()
