@@ -2,6 +2,7 @@
 """Which plugins give the tests their servers, markers and doors? Nothing else is here."""
 
 pytest_plugins = [
+    "tests.plugins.ending",
     "tests.plugins.markers",
     "tests.plugins.offline",
     "tests.plugins.pg",
