@@ -8,6 +8,7 @@ changed (`after`); the engine calls `forward` again on the real catalog when the
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar
 
 from pydantic import Field
@@ -45,17 +46,17 @@ class Operation(Frozen):
         """Give the tables this operation names, as written."""
         return ()
 
+    @abstractmethod
     def refuse(self, context: StepContext) -> tuple[str, ...]:
         """Give the reasons why this cannot run on these facts; () when it can. Each names object and way out."""
-        raise NotImplementedError  # pragma: no cover
 
+    @abstractmethod
     def forward(self, context: StepContext) -> tuple[Unit, ...]:
         """Give the units to run, in order; each carries its own way back.
 
         Going back, units are undone last to first. A unit with an empty `forward` exists only for its `backward`:
         it stands before the unit whose undoing it completes (such as VALIDATE after ADD … NOT VALID).
         """
-        raise NotImplementedError  # pragma: no cover
 
     def after(self, context: StepContext) -> Facts:
         """Give the facts as they will be once this is done."""
