@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dev.apiserver import ApiServer
 from tests.plugins.helm import Helm
-from tests.plugins.operator import OperatorProcess, Shop, eventually
+from tests.plugins.operator import OperatorProcess, Shop, assert_rights_are_enough
 from tests.plugins.pg import TestDatabase
 
 
@@ -25,21 +25,7 @@ def test_roles_in_one_namespace_are_enough_to_run_a_migration_there(
         api_server.run_kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(each))
     operator = OperatorProcess(api_server.kubeconfig_for("operator"), (namespace,), tmp_path)
     shop = Shop(api_server, namespace, "shop", shop_database, operator, tmp_path / "backups")
-    shop.create_secret()
-    shop.create_target("staging")
-    operator.start()
-    try:
-        shop.apply(
-            shop.migration("m1", {"name": "add", "addColumn": {"table": "users", "column": "nick", "type": "text"}})
-        )
-        shop.wait("m1", "Succeeded")
-        eventually(lambda: "finalizers" not in shop.read("m1")["metadata"], what="the finalizer's end")
-        eventually(lambda: "Succeeded" in shop.kubectl("get", "events"), what="an event")
-    finally:
-        operator.stop()
-    log = operator.log.read_text()
-    assert "is forbidden" not in log
-    assert '"level": "ERROR"' not in log
+    assert_rights_are_enough(shop)
     for verb, resource, where, answer in (
         ("get", "secrets", namespace, "yes"),
         ("list", "secrets", namespace, "no"),

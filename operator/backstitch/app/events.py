@@ -36,9 +36,6 @@ TYPES = {
 """The type of the event that tells of a state; Normal where it is not listed. Its reason is the state's own name."""
 
 SPEC_INVALID = "SpecInvalid"
-HELD = "DeletionHeld"
-TARGET_TROUBLE = "TargetTrouble"
-RELEASED = "Released"
 
 
 @dataclass

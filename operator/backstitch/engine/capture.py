@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from backstitch.core.errors import StepFailed
 from backstitch.core.ports import Session
-from backstitch.model.sql import columns_sql, quote_ident, quote_literal
+from backstitch.model.sql import quote_ident, quote_literal
 
 _EVENTS = (
     ("insert", "AFTER INSERT", "REFERENCING NEW TABLE AS backstitch_new"),
@@ -179,13 +179,3 @@ async def remove_capture(session: Session, table: Captured) -> None:
     for word, _, _ in _EVENTS:
         await session.execute(f"DROP TRIGGER IF EXISTS backstitch_{word} ON {table.sql}")
     await session.execute(f"DROP FUNCTION IF EXISTS backstitch.capture_{table.oid}()")
-
-
-def select_key(table: Captured, alias: str) -> str:
-    """Give the key's columns of an alias, for ORDER BY."""
-    return ", ".join(f"{alias}.{quote_ident(c)}" for c in table.key)
-
-
-def key_columns(table: Captured) -> str:
-    """Give the key's columns, quoted, with commas."""
-    return columns_sql(table.key)

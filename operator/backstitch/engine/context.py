@@ -16,8 +16,6 @@ from backstitch.engine.ledger import Entry, entry_by_id
 from backstitch.model.record import Record
 from backstitch.model.states import Event, State
 
-IDLE_IN_TRANSACTION_MS = 60_000
-
 
 class Interrupted(Exception):
     """Stop between two units: an event that changes the course."""

@@ -48,9 +48,6 @@ MIGRATION_CONDITIONS = (
 )
 """What every DatabaseMigration shows, in this order, from the first pass."""
 
-TARGET_CONDITIONS = (ConditionType.READY, ConditionType.REACHABLE)
-"""What every MigrationTarget shows."""
-
 
 class Reason(StrEnum):
     """Every reason a condition may have. A machine may match on these; a new one is a change people can notice."""

@@ -8,7 +8,7 @@ name in the same place (dropped and made again). Names move while statements are
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,10 +103,6 @@ class Graph:
     of_after: dict[ObjectId, Node] = field(default_factory=dict)
     needs_before: dict[Node, set[Node]] = field(default_factory=lambda: defaultdict(set))
     needs_after: dict[Node, set[Node]] = field(default_factory=lambda: defaultdict(set))
-
-    def children_after(self, node: Node) -> Iterator[Node]:
-        """Give the nodes that are on this table, view or column now."""
-        return (n for n in self.nodes if n.after is not None and n.home is node)
 
     def split(self, node: Node) -> Node:
         """Make two of a node that must be dropped and made again; gives the one to drop."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from backstitch.model.facts import Constraint, Index, Table
-from backstitch.model.sql import columns_sql, quote_ident, quote_literal
+from backstitch.model.sql import quote_ident, quote_literal
 
 _CREATE_INDEX = re.compile(r"^CREATE (UNIQUE )?INDEX (?:CONCURRENTLY )?")
 
@@ -114,8 +114,3 @@ def relies_on(other: Constraint, table: Table, columns: Sequence[str]) -> bool:
     if other.kind != "foreignKey" or other.references != str(table.qualified):
         return False
     return set(referenced_columns(other.definition)) == set(columns)
-
-
-def key_definition(columns: Sequence[str]) -> str:
-    """Give columns in parentheses, quoted."""
-    return f"({columns_sql(tuple(columns))})"
