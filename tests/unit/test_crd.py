@@ -45,13 +45,13 @@ def test_there_is_no_other_file() -> None:
 def test_every_field_has_a_description(kind: Any) -> None:
     properties = schema_of(kind)["properties"]
     assert missing_descriptions(properties["spec"], "spec") == []
-    assert missing_descriptions(properties["status"], "status") == []
+    assert missing_descriptions(properties.get("status", {}), "status") == []
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.kind)
 def test_everything_that_can_grow_has_a_bound(kind: Any) -> None:
     properties = schema_of(kind)["properties"]
-    for node in [*walk(properties["spec"]), *walk(properties["status"])]:
+    for node in [*walk(properties["spec"]), *walk(properties.get("status", {}))]:
         if node.get("type") == "string":
             assert "maxLength" in node or node.get("format") == "date-time", node
         if node.get("type") == "array":
@@ -74,7 +74,7 @@ def test_nothing_below_spec_has_a_default(kind: Any) -> None:
     assert [node for node in walk(schema_of(kind)["properties"]["spec"]) if "default" in node] == []
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.kind)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.status], ids=lambda k: k.kind)
 def test_a_new_object_is_not_taken_for_a_finished_one(kind: Any) -> None:
     assert schema_of(kind)["properties"]["status"]["default"] == {"observedGeneration": -1}
 

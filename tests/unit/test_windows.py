@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from backstitch.core.windows import why_shut
-from backstitch.model.windows import Freeze, Window, length_of
+from backstitch.model.duration import parse_duration
+from backstitch.model.windows import Freeze, Window
 
 SATURDAY_NIGHT = Window(cron="0 2 * * 6", duration="4h", time_zone="Europe/Berlin")
 CHRISTMAS = Freeze(
@@ -119,8 +120,14 @@ def test_a_freeze_that_cannot_be_is_refused(start: str, end: str, said: str) -> 
         Freeze.model_validate({"start": start, "end": end})
 
 
+@pytest.mark.parametrize("text", ["", "1", "h", "1 h", "1h ", "9" * 30 + "d"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="write such as"):
+        parse_duration(text)
+
+
 def test_durations_add_up() -> None:
-    assert length_of("1d2h3m4s") == timedelta(days=1, hours=2, minutes=3, seconds=4)
+    assert parse_duration("1d2h3m4s") == timedelta(days=1, hours=2, minutes=3, seconds=4)
 
 
 @given(

@@ -21,9 +21,9 @@ from backstitch.app.output import Display, Lines, document_of, full_text, give, 
 from backstitch.app.wiring import is_on_this_machine, open_database, open_storage, open_tools, open_world, plan_backup
 from backstitch.core.errors import UsageError
 from backstitch.core.plan import Plan
-from backstitch.core.policy import parse_duration
 from backstitch.engine.job import Job, Requests, World
 from backstitch.engine.run import make_plan, run
+from backstitch.model.duration import parse_duration
 from backstitch.model.record import Record
 from backstitch.model.spec import DatabaseMigration, Environment, MigrationSpec, MigrationTarget, TargetPolicy
 from backstitch.model.states import RESTING, State

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from backstitch.model.approval import DEFAULT_VALID_FOR
 from backstitch.model.approval_policy import ApprovalPolicy
-from backstitch.model.windows import length_of
+from backstitch.model.duration import parse_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,9 @@ def _why_void(
         return f"it is for plan {approval.plan_digest[:12]}, and the plan is {plan_digest[:12]} now"
     if approval.rehearsal_digest and rehearsal_digest and approval.rehearsal_digest != rehearsal_digest:
         return "it is for another rehearsal report"
-    valid = length_of(approval.valid_for or DEFAULT_VALID_FOR)
+    valid = parse_duration(approval.valid_for or DEFAULT_VALID_FOR)
     if policy and policy.valid_for:
-        valid = min(valid, length_of(policy.valid_for))
+        valid = min(valid, parse_duration(policy.valid_for))
     if now >= approval.created + valid:
         return "it has expired"
     if policy and policy.approvers and approval.approver not in policy.approvers:

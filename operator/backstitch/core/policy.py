@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
+from backstitch.model.duration import parse_duration
 from backstitch.model.spec import Environment, MigrationSpec, TargetPolicy
-
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 @dataclass(frozen=True)
@@ -21,7 +18,7 @@ class Rules:
     destructive: bool  # dropTable, dropColumn and deleteRows may be used (they go to quarantine or keep images)
     reset: bool  # the spec may ask to empty the database first
     seed: bool  # migrations of type seed may run
-    approval: bool  # a person must say yes to the plan
+    approvals: int  # so many people must say yes to the plan
     hazards_block: bool  # a hazard of level error refuses the plan
     lock_timeout_ms: int = 800  # below deadlock_timeout (1 s): in most deadlocks we give up first
     lock_allowance_s: float = 60.0
@@ -30,23 +27,15 @@ class Rules:
 
 ENVIRONMENTS: dict[Environment, Rules] = {
     "development": Rules(
-        "development", backup=False, destructive=True, reset=True, seed=True, approval=False, hazards_block=False
+        "development", backup=False, destructive=True, reset=True, seed=True, approvals=0, hazards_block=False
     ),
     "staging": Rules(
-        "staging", backup=True, destructive=True, reset=False, seed=True, approval=False, hazards_block=False
+        "staging", backup=True, destructive=True, reset=False, seed=True, approvals=0, hazards_block=False
     ),
     "production": Rules(
-        "production", backup=True, destructive=True, reset=False, seed=True, approval=False, hazards_block=True
+        "production", backup=True, destructive=True, reset=False, seed=True, approvals=1, hazards_block=True
     ),
 }
-
-
-def parse_duration(text: str) -> timedelta:
-    """Read `90s`, `5m`, `1h30m` or `2d`. Raises ValueError."""
-    parts = re.findall(r"([0-9]+)([smhd])", text)
-    if not parts or "".join(n + u for n, u in parts) != text:
-        raise ValueError(f"{text!r} is not a duration; write such as 90s, 5m, 1h30m or 2d.")
-    return sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), timedelta())
 
 
 def rules_for(environment: Environment, policy: TargetPolicy | None) -> Rules:
@@ -65,6 +54,9 @@ def rules_for(environment: Environment, policy: TargetPolicy | None) -> Rules:
         rules = replace(rules, lock_timeout_ms=policy.lock_timeout_ms)
     if policy.lock_allowance is not None:
         rules = replace(rules, lock_allowance_s=parse_duration(policy.lock_allowance).total_seconds())
+    if policy.approval is not None and policy.approval.required is not None:
+        # also 0 in production: the MigrationTarget is the platform team's own word
+        rules = replace(rules, approvals=policy.approval.required)
     if policy.on_delete is not None:
         rules = replace(rules, rollback_on_delete=policy.on_delete == "rollback")
     return rules

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from backstitch.model.windows import Freeze, Window, length_of
+from backstitch.model.duration import parse_duration
+from backstitch.model.windows import Freeze, Window
 
 LONGEST_LOOK_AHEAD = timedelta(days=400)
 
@@ -56,7 +57,7 @@ def _freeze_at(freezes: Sequence[Freeze], now: datetime) -> Freeze | None:
 
 
 def _is_open(window: Window, now: datetime) -> bool:
-    length = length_of(window.duration)
+    length = parse_duration(window.duration)
     zone = ZoneInfo(window.time_zone or "UTC")
     # the last opening at or before now; CronSim gives what comes strictly after its start
     opening = next(iter(CronSim(window.cron, (now - length).astimezone(zone))), None)

@@ -11,7 +11,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from backstitch.model.base import Frozen
-from backstitch.model.spec import DURATION, Metadata, NameRef
+from backstitch.model.duration import DURATION
+from backstitch.model.spec import Metadata, NameRef
 
 DIGEST = r"^[0-9a-f]{64}$"
 DEFAULT_VALID_FOR = "24h"

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from backstitch.model.base import Frozen
-
-DURATION = r"^([0-9]+(s|m|h|d))+$"
+from backstitch.model.duration import DURATION
 
 
 class ApprovalPolicy(Frozen):
@@ -19,7 +20,7 @@ class ApprovalPolicy(Frozen):
         ge=0,
         le=10,
     )
-    approvers: list[str] | None = Field(
+    approvers: list[Annotated[str, Field(min_length=1, max_length=253)]] | None = Field(
         default=None,
         description="User names whose yes counts; default everybody whom RBAC lets create a MigrationApproval.",
         min_length=1,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What are the CRDs of DatabaseMigration and MigrationTarget? Made from the pydantic models; crds/ is its output.
+"""What are the CRDs of our three kinds? Made from the pydantic models; crds/ is its output.
 
 `backstitch crd` prints it, a test compares it with the files, crd_schema.py does the schemas.
 """
@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from backstitch.model.approval import ApprovalSpec
 from backstitch.model.crd_schema import Schema, children, one_line, structural
 from backstitch.model.names import GROUP, VERSION
 from backstitch.model.operations import OPERATIONS
@@ -43,7 +44,7 @@ class Kind:
     short_names: tuple[str, ...]
     description: str
     spec: type[BaseModel]
-    status: type[BaseModel]
+    status: type[BaseModel] | None  # None: nobody reports on it
     columns: tuple[tuple[str, str, str, int], ...]  # name, type, JSON path, priority (1: only with -o wide)
     selectable: tuple[str, ...]
     rules: tuple[Mapping[str, str], ...] = ()
@@ -111,7 +112,31 @@ TARGET = Kind(
     selectable=(".spec.environment",),
 )
 
-KINDS = (MIGRATION, TARGET)
+APPROVAL = Kind(
+    kind="MigrationApproval",
+    plural="migrationapprovals",
+    singular="migrationapproval",
+    short_names=("dbma",),
+    description="One person's yes to one plan of one DatabaseMigration. Never edited: delete it and make a new one.",
+    spec=ApprovalSpec,
+    status=None,
+    columns=(
+        ("Migration", "string", ".spec.migrationRef.name", 0),
+        ("Approver", "string", ".spec.approver", 0),
+        ("Plan", "string", ".spec.planDigest", 0),
+        ("Age", "date", ".metadata.creationTimestamp", 0),
+        ("Comment", "string", ".spec.comment", 1),
+    ),
+    selectable=(".spec.migrationRef.name",),
+    rules=(
+        {
+            "rule": "self.spec == oldSelf.spec",
+            "message": "an approval is never edited: delete it and make a new one",
+        },
+    ),
+)
+
+KINDS = (MIGRATION, TARGET, APPROVAL)
 
 
 def _rules(name: str) -> tuple[Mapping[str, str], ...]:
@@ -128,11 +153,11 @@ def _rules(name: str) -> tuple[Mapping[str, str], ...]:
             )
         case "MigrationSpec":
             # one list of names per phase, so that each name is looked up instead of compared field by field
-            unique = "self.phases.all(p, self.phases.all(q, p.name == q.name || {test}))"
+            unique = "!has(self.phases) || self.phases.all(p, self.phases.all(q, p.name == q.name || {test}))"
             steps = "!p.steps.exists(s, q.steps.exists(t, t.name == s.name))"
             checks = "!has(p.checks) || !has(q.checks) || !p.checks.exists(c, q.checks.exists(d, d.name == c.name))"
             at_end = (
-                "!has(self.checks) || !self.phases.exists(p, has(p.checks) && "
+                "!has(self.checks) || !has(self.phases) || !self.phases.exists(p, has(p.checks) && "
                 "p.checks.exists(c, self.checks.exists(d, d.name == c.name)))"
             )
             return (
@@ -190,9 +215,10 @@ def make_crd(kind: Kind) -> dict[str, Any]:
             "kind": {"type": "string", "description": f"{kind.kind}."},
             "metadata": {"type": "object", "properties": {"name": {"type": "string", "maxLength": MAX_NAME}}},
             "spec": _spec_schema(kind.spec),
-            "status": _status_schema(kind.status),
         },
     }
+    if kind.status is not None:
+        schema["properties"]["status"] = _status_schema(kind.status)
     if kind.rules:
         schema["x-kubernetes-validations"] = [dict(rule) for rule in kind.rules]
     columns = [
@@ -219,7 +245,7 @@ def make_crd(kind: Kind) -> dict[str, Any]:
                     "name": VERSION,
                     "served": True,
                     "storage": True,
-                    "subresources": {"status": {}},
+                    **({"subresources": {"status": {}}} if kind.status is not None else {}),
                     "additionalPrinterColumns": columns,
                     "selectableFields": [{"jsonPath": path} for path in kind.selectable],
                     "schema": {"openAPIV3Schema": schema},

@@ -5,15 +5,18 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from backstitch.model.approval_policy import ApprovalPolicy
 from backstitch.model.base import Frozen
 from backstitch.model.check_kinds import ColumnName, TableName
 from backstitch.model.checks import Check
+from backstitch.model.duration import DURATION
 from backstitch.model.operations import OPERATIONS, Operation
+from backstitch.model.revert import SPEC_RULES, why_unclear
 from backstitch.model.step import Step
+from backstitch.model.windows import Freeze, Window
 
-DURATION = r"^([0-9]+(s|m|h|d))+$"
 NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
 Environment = Literal["development", "staging", "production"]
@@ -52,6 +55,10 @@ class Phase(Frozen):
     name: str = Field(description="Name, unique within the migration.", min_length=1, max_length=63, pattern=NAME)
     steps: list[Step] = Field(description="Steps, in order.", min_length=1, max_length=50)
     checks: list[Check] | None = Field(default=None, description="Checks after this phase.", max_length=30)
+    contract: bool | None = Field(
+        default=None,
+        description="Run it only when the revert window has ended or a person closes it; such phases come last.",
+    )
 
 
 class RollbackSpec(Frozen):
@@ -93,6 +100,8 @@ class FollowUp(Frozen):
 class MigrationSpec(Frozen):
     """spec of a DatabaseMigration: one change of one target."""
 
+    model_config = ConfigDict(json_schema_extra=SPEC_RULES)
+
     target_ref: NameRef = Field(description="The MigrationTarget, in the same namespace.")
     version: str = Field(
         description="Version, ordered within the target: numbers between dots compare as numbers.",
@@ -118,7 +127,16 @@ class MigrationSpec(Frozen):
         pattern=DURATION,
         max_length=20,
     )
-    phases: list[Phase] = Field(description="Phases, in order.", min_length=1, max_length=10)
+    phases: list[Phase] = Field(
+        default_factory=list,
+        description="Phases, in order; required, but left out with rollbackOf.",
+        min_length=1,
+        max_length=10,
+    )
+    rollback_of: NameRef | None = Field(
+        default=None,
+        description="With type rollback: take this migration back, within its revert window; without phases then.",
+    )
     checks: list[Check] | None = Field(default=None, description="Checks at the end.", max_length=50)
     rollback: RollbackSpec | None = Field(default=None, description="How this migration goes back.")
     risks: list[Risk] | None = Field(default=None, description="Known risks.", max_length=50)
@@ -138,6 +156,20 @@ class MigrationSpec(Frozen):
             if twice:
                 raise ValueError(f"{what} name {twice[0]!r} is used more than once; every {what} needs its own name")
         return self
+
+    @model_validator(mode="after")
+    def _what_to_run_is_clear(self) -> MigrationSpec:
+        unclear = why_unclear(self)
+        if unclear:
+            raise ValueError(unclear)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_empty_phases(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = handler(self)
+        if not self.phases:
+            plain.pop("phases", None)
+        return plain
 
     def steps(self) -> list[tuple[str, Step]]:
         """Give all steps in order, each with the name of its phase."""
@@ -206,6 +238,13 @@ class TargetPolicy(Frozen):
         default=None,
         description="When a running migration's object is deleted: roll back (default) or finish.",
     )
+    approval: ApprovalPolicy | None = Field(default=None, description="Who must say yes to a plan.")
+    windows: list[Window] | None = Field(
+        default=None, description="When migrations may begin; default any time.", min_length=1, max_length=20
+    )
+    freezes: list[Freeze] | None = Field(
+        default=None, description="When none begins, whatever the windows say.", max_length=50
+    )
 
 
 class TargetSpec(Frozen):
@@ -215,6 +254,7 @@ class TargetSpec(Frozen):
     secret_ref: SecretRef = Field(description="Where the connection settings are.")
     backup: BackupStorage | None = Field(default=None, description="Where backups go; needed unless policy says none.")
     policy: TargetPolicy | None = Field(default=None, description="Stricter (in development: other) rules.")
+    suspend: bool | None = Field(default=None, description="Nothing begins on this target while it is true.")
     owner_role: str | None = Field(default=None, description="SET ROLE to this before any statement.", max_length=63)
 
 

@@ -10,8 +10,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import Field, field_validator, model_validator
 
 from backstitch.model.base import Frozen
-
-DURATION = r"^([0-9]+(s|m|h|d))+$"
+from backstitch.model.duration import DURATION, parse_duration
 
 
 class Window(Frozen):
@@ -50,7 +49,7 @@ class Window(Frozen):
     @field_validator("duration")
     @classmethod
     def _is_not_too_long(cls, value: str) -> str:
-        if not timedelta() < length_of(value) <= timedelta(days=7):
+        if not timedelta() < parse_duration(value) <= timedelta(days=7):
             raise ValueError(f"{value!r} must be longer than nothing and at most 7d")
         return value
 
@@ -69,15 +68,3 @@ class Freeze(Frozen):
         if self.end <= self.start:
             raise ValueError(f"end ({self.end.isoformat()}) must come after start ({self.start.isoformat()})")
         return self
-
-
-def length_of(duration: str) -> timedelta:
-    """Read `90s`, `5m`, `1h30m` or `2d`, as the pattern above lets them through."""
-    names = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-    total, digits = timedelta(), ""
-    for letter in duration:
-        if letter.isdigit():
-            digits += letter
-        else:
-            total, digits = total + timedelta(**{names[letter]: int(digits)}), ""
-    return total
