@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
-from backstitch.core.ports import Archiver, Database, ObjectStore, Row, Session, StoredObject
+from backstitch.core.ports import Archiver, Database, ObjectStore, Prepared, Row, Session, StoredObject
 from backstitch.engine.job import World
 from backstitch.model.record import Record
 
@@ -71,6 +71,18 @@ class CrashingSession:
 
     async def execute(self, sql: str, params: Sequence[object] | None = None) -> int:
         return await self._counter.around(sql[:60], self._inner.execute(sql, params))
+
+    async def prepare(self, name: str, sql: str) -> Prepared:
+        return await self._counter.around(sql[:60], self._inner.prepare(name, sql))
+
+    async def copy_out(self, sql: str) -> AsyncIterator[bytes]:
+        number = self._counter.before(sql[:60])
+        async for chunk in self._inner.copy_out(sql):
+            yield chunk
+        self._counter.after(number)
+
+    async def copy_in(self, sql: str, chunks: AsyncIterator[bytes]) -> int:
+        return await self._counter.around(sql[:60], self._inner.copy_in(sql, chunks))
 
     def transaction(self) -> AbstractAsyncContextManager[None]:
         return self._transaction()

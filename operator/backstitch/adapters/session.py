@@ -9,10 +9,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, cast
 
 import psycopg
+from psycopg import errors, generators, pq
 
 from backstitch.adapters.sqlstate import describe, translate
 from backstitch.core.errors import CommitUnknown, ConnectionLost, StatementFailed
-from backstitch.core.ports import Row
+from backstitch.core.ports import Prepared, Row
 
 _CANCEL_LIMIT_S = 5.0
 
@@ -63,6 +64,46 @@ class PostgresSession:
         """Run one statement and give the number of rows it touched (-1 where that means nothing)."""
         return (await self._run(sql, params)).rowcount
 
+    async def prepare(self, name: str, sql: str) -> Prepared:
+        """Prepare one statement without running it, and give its columns' and parameters' types."""
+        connection = self._connection
+        try:
+            connection.pgconn.send_prepare(name.encode(), sql.encode())
+            await self._answer()
+            connection.pgconn.send_describe_prepared(name.encode())
+            found = await self._answer()
+        except psycopg.Error as error:
+            raise self._translated(error) from None
+        return Prepared(
+            columns=tuple(
+                ((found.fname(n) or b"").decode(), found.ftype(n), found.fmod(n)) for n in range(found.nfields)
+            ),
+            parameters=tuple(found.param_type(n) for n in range(found.nparams)),
+        )
+
+    async def copy_out(self, sql: str) -> AsyncIterator[bytes]:
+        """Run `COPY … TO STDOUT` and stream what it gives."""
+        try:
+            async with self._connection.cursor() as cursor, cursor.copy(sql.encode()) as copy:
+                async for chunk in copy:
+                    yield bytes(chunk)
+        except psycopg.Error as error:
+            raise self._translated(error) from None
+
+    async def copy_in(self, sql: str, chunks: AsyncIterator[bytes]) -> int:
+        """Run `COPY … FROM STDIN` on a stream and give the rows it took; when `chunks` raises, it took none."""
+        try:
+            async with self._connection.cursor() as cursor:
+                async with cursor.copy(sql.encode()) as copy:
+                    async for chunk in chunks:
+                        await copy.write(chunk)
+                return cursor.rowcount
+        except psycopg.Error as error:
+            raise self._translated(error) from None
+
+    def _translated(self, error: psycopg.Error) -> Exception:
+        return translate(error, closed=self._connection.closed, read_only=self._read_only, where=self._where)
+
     def transaction(self) -> AbstractAsyncContextManager[None]:
         """BEGIN … COMMIT, or ROLLBACK when an exception leaves the block. Nested: a savepoint."""
         return self._savepoint() if self._depth else self._transaction()
@@ -84,13 +125,19 @@ class PostgresSession:
         """Close the connection; safe to call twice and after the connection was lost."""
         await self._connection.close()
 
+    async def _answer(self) -> pq.abc.PGresult:
+        """Wait for what was sent by hand, which the driver has no call of its own for."""
+        results = await self._connection.wait(generators.execute(self._connection.pgconn))
+        found: pq.abc.PGresult = results[-1]
+        if found.status != pq.ExecStatus.COMMAND_OK:
+            raise errors.error_from_result(found)
+        return found
+
     async def _run(self, sql: str, params: Sequence[object] | None) -> psycopg.AsyncCursor[Row]:
         try:
             return await self._connection.execute(sql, cast("Sequence[Any] | None", params))
         except psycopg.Error as error:
-            raise translate(
-                error, closed=self._connection.closed, read_only=self._read_only, where=self._where
-            ) from None
+            raise self._translated(error) from None
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[None]:

@@ -12,6 +12,14 @@ from typing import Any, Protocol
 Row = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What the server says of a statement that it has prepared; types as oid and modifier."""
+
+    columns: tuple[tuple[str, int, int], ...]  # name, type, modifier (-1: none); () when it gives no rows
+    parameters: tuple[int, ...]  # types
+
+
 class Session(Protocol):
     """One direct connection to one database; autocommit outside `transaction()`.
 
@@ -33,6 +41,18 @@ class Session(Protocol):
 
     async def execute(self, sql: str, params: Sequence[object] | None = None) -> int:
         """Run one statement and give the number of rows it touched (-1 where that means nothing)."""
+
+    async def prepare(self, name: str, sql: str) -> Prepared:
+        """Prepare one statement, `$1` and so on being its parameters, without running it; DEALLOCATE it when done.
+
+        It is not undone by a rollback. Raises StatementFailed where it does not parse here.
+        """
+
+    def copy_out(self, sql: str) -> AsyncIterator[bytes]:
+        """Run `COPY … TO STDOUT` and stream what it gives."""
+
+    async def copy_in(self, sql: str, chunks: AsyncIterator[bytes]) -> int:
+        """Run `COPY … FROM STDIN` on a stream and give the rows it took; when `chunks` raises, it took none."""
 
     def transaction(self) -> AbstractAsyncContextManager[None]:
         """BEGIN … COMMIT, or ROLLBACK when an exception leaves the block. Nested: a savepoint.
