@@ -15,6 +15,7 @@ from backstitch.core.ports import Session
 from backstitch.core.uncaptured import EVERY_TABLE
 from backstitch.engine.verify_queries import median_ms
 from backstitch.engine.verify_session import CannotTell, CheckContext, Seen, find_table, looking, primary_key
+from backstitch.engine.verify_workload import see_baseline
 from backstitch.model.check_kinds import OfTable
 from backstitch.model.checks import Check
 from backstitch.model.sql import quote_ident
@@ -33,7 +34,7 @@ async def take_baselines(
     for check in checks:
         try:
             async with looking(session, context):
-                found = await _measure(session, check)
+                found = await _measure(session, check, context)
         except ConnectionLost:
             raise
         except (DatabaseError, CannotTell) as error:
@@ -43,12 +44,14 @@ async def take_baselines(
     return taken
 
 
-async def _measure(session: Session, check: Check) -> dict[str, object] | None:
+async def _measure(session: Session, check: Check, context: CheckContext) -> dict[str, object] | None:
     if check.rows_unchanged is not None:
         table = await find_table(session, check.rows_unchanged.table)
         return await count_rows(session, table, [int(k["attnum"]) for k in await primary_key(session, table)])
     if check.query_within is not None and check.query_within.factor is not None:
         return {"medianMs": await median_ms(session, check.query_within.query)}
+    if check.workload_still_works is not None:
+        return await see_baseline(session, check.workload_still_works, context)
     return None
 
 

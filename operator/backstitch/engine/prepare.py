@@ -8,6 +8,7 @@ from typing import Any
 
 from backstitch.core.errors import BackupFailed, StorageError
 from backstitch.core.ports import Session
+from backstitch.core.workload import queries_of, touched_tables
 from backstitch.engine.backup import BackupPorts, secure_backup
 from backstitch.engine.baseline import take_baselines
 from backstitch.engine.catalog import read_catalog
@@ -31,7 +32,11 @@ async def prepare(run: Run) -> tuple[dict[str, Any], BackupRecord]:
     start = await take_start(run.session, manifest)
     spec = run.entry.spec
     checks = [c for p in spec.phases for c in p.checks or []] + list(spec.checks or [])
-    where = CheckContext(search_path=tuple(spec.search_path or (DEFAULT_SCHEMA,)))
+    where = CheckContext(
+        search_path=tuple(spec.search_path or (DEFAULT_SCHEMA,)),
+        queries=queries_of(spec, run.job.policy),
+        touched=touched_tables(spec, run.entry.sources),
+    )
     start["baselines"] = await take_baselines(run.session, checks, where)
     return start, record
 
@@ -109,6 +114,7 @@ async def sweep(run: Run) -> None:
 async def schema_version(run: Run) -> str | None:
     """Give the version of the last migration that succeeded here."""
     rows = await run.session.rows(
-        "SELECT version FROM backstitch.migrations WHERE state = 'Succeeded' ORDER BY finished_at DESC LIMIT 1"
+        "SELECT version FROM backstitch.migrations WHERE state = 'Succeeded' "
+        "AND right(name, 9) <> '.contract' ORDER BY finished_at DESC LIMIT 1"
     )
     return str(rows[0]["version"]) if rows else None

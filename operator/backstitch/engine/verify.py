@@ -20,6 +20,7 @@ from backstitch.engine.baseline import run_rows_unchanged
 from backstitch.engine.catalog import read_catalog
 from backstitch.engine.fingerprint import fingerprint
 from backstitch.engine.verify_session import CannotTell, CheckContext, looking, near_tables
+from backstitch.engine.verify_workload import run_workload_still_works
 from backstitch.model.check_kinds import SchemaIs
 from backstitch.model.checks import DEFAULT_ATTEMPTS, Check, CheckResult
 
@@ -126,6 +127,8 @@ async def _verdict(session: Session, check: Check, context: CheckContext) -> Ver
     if check.query_within is not None:
         baseline = _baseline(check, context) if check.query_within.factor is not None else {}
         return await verify_queries.run_query_within(session, check.query_within, baseline, context)
+    if check.workload_still_works is not None:
+        return await run_workload_still_works(session, check.workload_still_works, _baseline(check, context), context)
     if check.rows_unchanged is not None:
         baseline = _baseline(check, context)
         if "rows" not in baseline:

@@ -18,6 +18,7 @@ from backstitch.core.ports import Session
 from backstitch.model.checks import CheckOutcome
 from backstitch.model.names import OWN_SCHEMAS
 from backstitch.model.sql import QualifiedName, parse_name, quote_ident
+from backstitch.model.workload import AppQuery, Workload
 
 LOCK_TIMEOUT_MS = 5000
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -33,6 +34,10 @@ class CheckContext:
     phase: str | None = None
     statement_timeout_ms: int = 300_000
     search_path: Sequence[str] = ("public",)
+    queries: tuple[AppQuery, ...] = ()  # statements of the application that people wrote down
+    touched: frozenset[str] | None = None  # tables the migration touches; None: it may be any
+    workload: Workload | None = None  # read elsewhere: on a copy, pg_stat_statements knows nothing
+    whole: bool = True  # False: a copy smaller than production
 
 
 class CannotTell(Exception):

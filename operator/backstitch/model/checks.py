@@ -23,6 +23,7 @@ from backstitch.model.check_kinds import (
     SchemaIs,
 )
 from backstitch.model.expectation import Expect
+from backstitch.model.workload import WorkloadStillWorks
 
 CheckOutcome = Literal["passed", "failed", "error", "inconclusive"]
 """As Argo Rollouts has them. error: it could not be evaluated as written. inconclusive: a person must look."""
@@ -42,6 +43,7 @@ KINDS = {
     "queryUsesIndex": "query_uses_index",
     "noSequentialScan": "no_sequential_scan",
     "queryWithin": "query_within",
+    "workloadStillWorks": "workload_still_works",
 }
 """The word in the YAML of every kind, and the field that holds it."""
 
@@ -110,6 +112,11 @@ class Check(Frozen):
     )
     query_within: QueryWithin | None = Field(
         default=None, description="The query takes no longer than allowed, or than before the migration."
+    )
+    workload_still_works: WorkloadStillWorks | None = Field(
+        default=None,
+        description="The statements the application sends (pg_stat_statements, spec.workload) still parse, give the "
+        "same columns and keep their indexes. They are prepared and explained, never run; {} means all.",
     )
 
     @model_validator(mode="after")

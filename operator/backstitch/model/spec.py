@@ -16,6 +16,7 @@ from backstitch.model.operations import OPERATIONS, Operation
 from backstitch.model.revert import SPEC_RULES, why_unclear
 from backstitch.model.step import Step
 from backstitch.model.windows import Freeze, Window
+from backstitch.model.workload import WorkloadQuery
 
 NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
@@ -138,6 +139,11 @@ class MigrationSpec(Frozen):
         description="With type rollback: take this migration back, within its revert window; without phases then.",
     )
     checks: list[Check] | None = Field(default=None, description="Checks at the end.", max_length=50)
+    workload: list[WorkloadQuery] | None = Field(
+        default=None,
+        description="Statements of the application that must keep working, besides those of pg_stat_statements.",
+        max_length=100,
+    )
     rollback: RollbackSpec | None = Field(default=None, description="How this migration goes back.")
     risks: list[Risk] | None = Field(default=None, description="Known risks.", max_length=50)
     follow_ups: list[FollowUp] | None = Field(default=None, description="Tasks after it.", max_length=50)
@@ -151,7 +157,8 @@ class MigrationSpec(Frozen):
         phases = [p.name for p in self.phases]
         steps = [s.name for p in self.phases for s in p.steps]
         checks = [c.name for p in self.phases for c in p.checks or []] + [c.name for c in self.checks or []]
-        for what, names in (("phase", phases), ("step", steps), ("check", checks)):
+        queries = [q.name for q in self.workload or []]
+        for what, names in (("phase", phases), ("step", steps), ("check", checks), ("query", queries)):
             twice = sorted({n for n in names if names.count(n) > 1})
             if twice:
                 raise ValueError(f"{what} name {twice[0]!r} is used more than once; every {what} needs its own name")
@@ -233,6 +240,11 @@ class TargetPolicy(Frozen):
         description="How long to keep trying for one lock; default 60s.",
         pattern=DURATION,
         max_length=20,
+    )
+    workload: list[WorkloadQuery] | None = Field(
+        default=None,
+        description="Statements of the application that every migration must keep working.",
+        max_length=100,
     )
     on_delete: Literal["rollback", "finish"] | None = Field(
         default=None,
