@@ -15,6 +15,7 @@ class Course(Enum):
     BEGIN = auto()  # a new attempt
     GO_ON = auto()  # the attempt that is under way
     ROLL_BACK = auto()  # a person asked for it, of an attempt that rests
+    CLOSE = auto()  # a person ends the revert window of a migration that succeeded
     VERIFY_AGAIN = auto()  # a person asked for it, of an attempt that stopped at a check nobody could settle
     REST = auto()  # nothing
     REFUSE_CHANGED = auto()  # the name is taken by other content that succeeded
@@ -38,11 +39,12 @@ class Asked:
     retry: str | None = None
     rollback: str | None = None
     cancel: str | None = None
+    close: str | None = None
     deleted: bool = False
 
     def tokens(self) -> tuple[str, ...]:
         """Give every request in the form in which the ledger remembers it."""
-        pairs = (("retry", self.retry), ("rollback", self.rollback), ("cancel", self.cancel))
+        pairs = (("retry", self.retry), ("rollback", self.rollback), ("cancel", self.cancel), ("close", self.close))
         return tuple(f"{kind}:{token}" for kind, token in pairs if token)
 
     def is_new(self, kind: str, past: Past | None) -> bool:
@@ -60,6 +62,8 @@ def decide(past: Past | None, digest: str, asked: Asked) -> Course:
     if past.state in (State.SUCCEEDED, State.NEEDS_HELP):
         if asked.is_new("rollback", past):
             return Course.ROLL_BACK
+        if past.state is State.SUCCEEDED and asked.is_new("close", past):
+            return Course.CLOSE
         if past.state is State.NEEDS_HELP:
             if asked.is_new("retry", past):
                 return Course.ROLL_BACK if past.rolling_back else Course.VERIFY_AGAIN

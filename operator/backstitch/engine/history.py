@@ -7,12 +7,17 @@ from backstitch.core.ordering import Sibling, version_key
 from backstitch.engine.job import Job
 from backstitch.engine.ledger import Entry
 from backstitch.engine.ledger_schema import ACTIVE
+from backstitch.model.revert import CONTRACT_SUFFIX
 from backstitch.model.states import State
 
 
 def schema_version(entries: list[Entry]) -> str | None:
     """Give the version of the migration that succeeded last, by the server's clock."""
-    done = [(e.finished_at, e.version) for e in entries if e.state is State.SUCCEEDED and e.finished_at is not None]
+    done = [
+        (e.finished_at, e.version)
+        for e in entries
+        if e.state is State.SUCCEEDED and e.finished_at is not None and not e.name.endswith(CONTRACT_SUFFIX)
+    ]
     return max(done)[1] if done else None
 
 
@@ -25,6 +30,8 @@ def refused_by_history(job: Job, entries: list[Entry]) -> tuple[str, str] | None
                 f"A migration named {job.name} from namespace {e.namespace} is in this database's ledger ({e.state}). "
                 "One database, one name: give this one another name.",
             )
+    if job.follows is not None:
+        return None  # its turn was that of the migration whose contract phases these are
     above = [
         e
         for e in entries
@@ -42,6 +49,8 @@ def refused_by_history(job: Job, entries: list[Entry]) -> tuple[str, str] | None
 
 def siblings_of(job: Job, entries: list[Entry]) -> tuple[Sibling, ...]:
     """Give the other migrations of the target: the cluster's, and the ledger's word where it knows better."""
+    if job.follows is not None:
+        return ()
     known = {s.name: s for s in job.siblings}
     for e in entries:
         if e.name not in known or e.state in ACTIVE or e.state is State.SUCCEEDED:

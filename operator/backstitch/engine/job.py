@@ -10,6 +10,7 @@ from backstitch.core.decide import Asked as Requests
 from backstitch.core.ordering import Sibling
 from backstitch.core.policy import Rules, rules_for
 from backstitch.core.ports import Archiver, Clock, Database, ObjectStore
+from backstitch.core.term import Term
 from backstitch.model.record import Record
 from backstitch.model.spec import Environment, MigrationSpec, TargetPolicy
 
@@ -29,6 +30,7 @@ class Job:
     backup_keep: int = 10
     siblings: tuple[Sibling, ...] = ()  # other migrations of the target, as the cluster knows them
     owner_role: str | None = None
+    follows: str | None = None  # these are the contract phases of the migration of this name
 
     @property
     def rules(self) -> Rules:
@@ -38,6 +40,11 @@ class Job:
 
 async def ignore(_: Record) -> None:
     """An observer that looks away."""
+
+
+def never() -> bool:
+    """Give False."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -50,3 +57,7 @@ class World:
     store: ObjectStore | None = None
     observe: Callable[[Record], Awaitable[None]] = ignore
     requests: Callable[[], Requests] = Requests
+    term: Term | None = None
+    """With it, sessions that earlier holders of the same Lease have left are ended; without it they are waited for."""
+    stopping: Callable[[], bool] = never
+    """Tells that this process was told to end: stop at the next place where nothing is half done."""

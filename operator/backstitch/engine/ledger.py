@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from backstitch.core.ports import Row, Session
+from backstitch.model.revert import before_contract
 from backstitch.model.spec import MigrationSpec
 from backstitch.model.states import State
 from backstitch.model.units import Unit
@@ -48,7 +49,8 @@ class Entry:
     message: str
     phase: str | None
     phases_done: int
-    spec: MigrationSpec
+    spec: MigrationSpec  # what this attempt runs: without contract phases, which have an attempt of their own
+    whole: MigrationSpec  # as it was written
     sources: dict[str, str]
     environment: str
     start: dict[str, Any] | None
@@ -75,8 +77,8 @@ _ENTRY_SQL = (
 
 
 def _entry(row: Row) -> Entry:
-    values = {**row, "state": State(row["state"]), "spec": MigrationSpec.model_validate(row["spec"])}
-    return Entry(**values)
+    whole = MigrationSpec.model_validate(row["spec"])
+    return Entry(**{**row, "state": State(row["state"]), "spec": before_contract(whole), "whole": whole})
 
 
 async def latest_entry(session: Session, namespace: str, name: str) -> Entry | None:
@@ -114,18 +116,19 @@ async def insert_migration(
     sources: dict[str, str],
     environment: str,
     handled: Sequence[str],
+    state: State = State.BACKING_UP,
 ) -> int:
-    """Write the row of a new attempt in state BackingUp, with a row for each step; give its number."""
+    """Write the row of a new attempt, with a row for each step it runs; give its number."""
     rows = await session.rows(
         "INSERT INTO backstitch.migrations (namespace, name, version, attempt, digest, plan_digest, state, spec, "
         "sources, environment, handled) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
         (
-            namespace, name, spec.version, attempt, digest, plan_digest, State.BACKING_UP.value,
+            namespace, name, spec.version, attempt, digest, plan_digest, state.value,
             json.dumps(spec.to_plain()), json.dumps(sources), environment, json.dumps(list(handled)),
         ),
     )  # fmt: skip
     migration_id = int(rows[0]["id"])
-    for ordinal, (phase, step) in enumerate(spec.steps()):
+    for ordinal, (phase, step) in enumerate(before_contract(spec).steps()):
         await session.execute(
             "INSERT INTO backstitch.steps (migration_id, ordinal, name, phase, operation) VALUES (%s, %s, %s, %s, %s)",
             (migration_id, ordinal, step.name, phase, step.operation.kind),

@@ -4,6 +4,7 @@ it again after a kill at any point is right, and calling it for a finished migra
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 
@@ -12,7 +13,8 @@ from backstitch.core.errors import CommitUnknown, ConnectionLost, Fenced, Statem
 from backstitch.core.ordering import why_wait
 from backstitch.core.plan import Plan, content_digest
 from backstitch.core.ports import Session
-from backstitch.engine.context import Run
+from backstitch.engine.context import Run, Stopping
+from backstitch.engine.contract import is_contract_due, run_contract, with_contract
 from backstitch.engine.drive import drive, move
 from backstitch.engine.fence import Fence, take_fence, who_holds
 from backstitch.engine.history import refused_by_history, schema_version, siblings_of
@@ -23,13 +25,15 @@ from backstitch.engine.ledger import (
     insert_migration,
     latest_entries,
     latest_entry,
-    update_migration,
 )
-from backstitch.engine.ledger_schema import ACTIVE, ensure_ledger, ledger_exists
+from backstitch.engine.ledger_schema import ensure_ledger, ledger_exists
 from backstitch.engine.planning import make_plan, plan_now
 from backstitch.engine.purge import purge_ended
 from backstitch.engine.recall import read_record, recall
 from backstitch.engine.restore import reopen_interrupted
+from backstitch.engine.revert import close_window, note_request, who_is_active, why_no_rollback
+from backstitch.engine.stopping import forget_stop, note_stop
+from backstitch.engine.take_back import take_back
 from backstitch.model.record import Record, StepRecord
 from backstitch.model.states import Event, State
 
@@ -60,6 +64,8 @@ async def run(job: Job, world: World) -> Record:
             lost += 1
             if lost > LOST_TRIES:
                 raise
+        if world.stopping():
+            raise TargetError("The connection was lost while the operator stops; the next one goes on.")
         await world.clock.sleep(min(5.0, 0.1 * 2 ** min(lost, 6)))
 
 
@@ -69,7 +75,7 @@ async def purge(world: World) -> list[str]:
     try:
         if not await ledger_exists(session):
             return []
-        fence = await take_fence(session, world.clock, holder=_holder(), wait_s=LOCK_WAIT_S)
+        fence = await take_fence(session, world.clock, holder=_holder(), wait_s=LOCK_WAIT_S, term=world.term)
         return await purge_ended(session, fence) if fence else []
     finally:
         await session.close()
@@ -109,7 +115,7 @@ class _Pass:
         match decide(_past(entry), self.digest, asked):
             case Course.REST:
                 assert entry is not None
-                return await self._show(await recall(self.session, entry))
+                return await self._rest(entry, await recall(self.session, entry))
             case Course.REFUSE_CHANGED:
                 assert entry is not None
                 return await self._show(
@@ -122,6 +128,11 @@ class _Pass:
                         }
                     )
                 )
+            case Course.BEGIN | Course.STOP_BEFORE if self.job.spec.rollback_of is not None:
+                blank = self._blank(State.PENDING, "", "")
+                return await self._show(
+                    await take_back(self.job, self.world, self.session, blank, self._run_here, self._take_fence)
+                )
             case Course.STOP_BEFORE:
                 return await self._show(self._blank(State.STOPPED, "Cancelled", "Stopped before anything was begun."))
             case Course.BEGIN:
@@ -129,6 +140,20 @@ class _Pass:
             case course:
                 assert entry is not None
                 return await self._continue(entry, course)
+
+    async def _take_fence(self) -> Fence | None:
+        world = self.world
+        return await take_fence(self.session, world.clock, holder=_holder(), wait_s=LOCK_WAIT_S, term=world.term)
+
+    async def _run_here(self, job: Job, world: World) -> Record:
+        return await _Pass(job, world, self.session).go()
+
+    async def _rest(self, entry: Entry, record: Record) -> Record:
+        """Show a migration that rests; run what waited for the end of its revert window."""
+        shown = await self._show(await with_contract(self.session, entry, record))
+        if not is_contract_due(entry):
+            return shown
+        return await run_contract(self.job, self.world, entry, record, self._run_here)
 
     async def _latest(self) -> Entry | None:
         if not await ledger_exists(self.session):
@@ -170,13 +195,13 @@ class _Pass:
             )
         facts_id = (await self.session.rows("SELECT system_identifier::text AS id FROM pg_control_system()"))[0]["id"]
         await ensure_ledger(self.session, facts_id)
-        fence = await take_fence(self.session, self.world.clock, holder=_holder(), wait_s=LOCK_WAIT_S)
+        fence = await self._take_fence()
         if fence is None:
             return await self._show(self._wait("DatabaseBusy", f"Waits for {await who_holds(self.session)}."))
         await purge_ended(self.session, fence)
         entry = await self._insert(fence, plan, earlier)
         if entry is None:
-            return await self._show(self._wait("DatabaseBusy", await self._who_is_active()))
+            return await self._show(self._wait("DatabaseBusy", await who_is_active(self.session)))
         return await self._drive(fence, entry)
 
     async def _insert(self, fence: Fence, plan: Plan, earlier: Entry | None) -> Entry | None:
@@ -206,17 +231,8 @@ class _Pass:
             raise
         return await entry_by_id(self.session, number)
 
-    async def _who_is_active(self) -> str:
-        rows = await self.session.rows(
-            "SELECT name, version, state FROM backstitch.migrations WHERE state = ANY(%s) LIMIT 1",
-            ([s.value for s in ACTIVE],),
-        )
-        if not rows:
-            return "Waits for another migration of this database."
-        return f"Waits for migration {rows[0]['name']} (version {rows[0]['version']}), which is {rows[0]['state']}."
-
     async def _continue(self, entry: Entry, course: Course) -> Record:
-        fence = await take_fence(self.session, self.world.clock, holder=_holder(), wait_s=LOCK_WAIT_S)
+        fence = await self._take_fence()
         if fence is None:
             waiting = await recall(self.session, entry)
             return await self._show(waiting.model_copy(update={"again_after_s": AGAIN_S}))
@@ -225,59 +241,36 @@ class _Pass:
 
     async def _drive(self, fence: Fence, entry: Entry, course: Course = Course.GO_ON) -> Record:
         running = Run(self.job, self.world, self.session, fence, entry, await recall(self.session, entry))
+        await forget_stop(running)
         await running.publish()
         try:
             if course is Course.ROLL_BACK:
-                refusal = await self._why_no_rollback(entry)
+                refusal = await why_no_rollback(self.session, entry)
                 if refusal:
-                    return await self._note_request(running, refusal)
+                    return await note_request(running, refusal[1])
                 await move(running, Event.ROLLBACK_REQUESTED, reason="RollbackRequested",
                            message="A person asked for a rollback.")  # fmt: skip
                 running.entry = await running.reread()
+            elif course is Course.CLOSE:
+                await close_window(running, fence)
+                return await self._rest(await running.reread(), running.record)
             elif course is Course.VERIFY_AGAIN:
                 handled = sorted({*running.record.handled_requests, *running.tokens()})
                 await move(running, Event.RETRY_REQUESTED, reason="RetryRequested",
                            message="A person asked to check again.", handled=handled)  # fmt: skip
                 await running.publish(handled_requests=tuple(handled))
-            return await drive(running)
+            record = await drive(running)
+            if record.state is State.SUCCEEDED and running.entry.whole != running.entry.spec:
+                return await self._rest(await running.reread(), record)
+            return record
         except Fenced:
             await running.publish(again_after_s=AGAIN_S)
             return running.record
-
-    async def _why_no_rollback(self, entry: Entry) -> str | None:
-        holding = await self.session.rows(
-            "SELECT name, version, state FROM backstitch.migrations WHERE state = ANY(%s) AND id <> %s LIMIT 1",
-            ([s.value for s in ACTIVE], entry.id),
-        )
-        if holding:
-            return (
-                f"Migration {holding[0]['name']} (version {holding[0]['version']}) is {holding[0]['state']} and holds "
-                "the database. Settle that one first, then ask again."
-            )
-        if entry.state is State.NEEDS_HELP:
-            return None
-        if not entry.revertible:
-            return (
-                "The revert window has ended, so what a rollback needs is not kept any more. Write a migration that "
-                "goes the other way, or restore the backup."
-            )
-        later = await self.session.rows(
-            "SELECT name, version FROM backstitch.migrations WHERE state = 'Succeeded' AND id > %s ORDER BY id LIMIT 1",
-            (entry.id,),
-        )
-        if later:
-            return (
-                f"Migration {later[0]['name']} (version {later[0]['version']}) came after this one and stands on it. "
-                "Roll that one back first."
-            )
-        return None
-
-    async def _note_request(self, running: Run, message: str) -> Record:
-        handled = sorted({*running.record.handled_requests, *running.tokens()})
-        async with running.transaction():
-            await update_migration(self.session, running.id, handled=handled, message=message)
-        await running.publish(handled_requests=tuple(handled), message=message)
-        return running.record
+        except Stopping:
+            return await note_stop(running)
+        except asyncio.CancelledError:  # the time to stop in is up; the statement is cancelled, its transaction gone
+            await note_stop(running)
+            raise
 
 
 def _past(entry: Entry | None) -> Past | None:

@@ -58,6 +58,14 @@ class RollbackRecord(Frozen):
     duration_ms: int = 0
 
 
+class ContractRecord(Frozen):
+    """The phases that wait for the end of the revert window."""
+
+    state: State | None = None  # of their own attempt; None: not begun
+    reason: str = ""
+    message: str = ""
+
+
 class Record(Frozen):
     """One attempt of one migration, as the ledger has it."""
 
@@ -79,6 +87,7 @@ class Record(Frozen):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     revert_until: datetime | None = None
+    contract: ContractRecord | None = None  # None: it has no contract phases
     handled_requests: tuple[str, ...] = ()  # tokens of annotations that were acted on
     again_after_s: float | None = None  # not resting: look again after so many seconds
 

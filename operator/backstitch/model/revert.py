@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from backstitch.model.spec import MigrationSpec
 
 CONTRACT_SUFFIX = ".contract"
-"""After a migration's name, in the ledger: its contract phases, run as an attempt of their own. No object can have it."""
+"""Follows a migration's name in the ledger: its contract phases, run as an attempt of their own. No object has it."""
 
 _CONTRACT = "has(p.contract) && p.contract"
 
