@@ -59,7 +59,7 @@ def test_the_generated_files_are_fresh() -> None:
 
 
 def test_the_manifests_are_the_charts_plain_rendering(helm: Helm) -> None:
-    files = [ROOT / "manifests" / name for name in ("rbac.yaml", "deployment.yaml")]
+    files = [ROOT / "manifests" / name for name in ("rbac.yaml", "deployment.yaml", "admission.yaml")]
     plain = [each for file in files for each in yaml.safe_load_all(file.read_text())]
     assert by_name(helm.render("plain")) == by_name(plain)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -63,7 +64,7 @@ def test_n_of_m_needs_different_people() -> None:
         (yes("dora"), {"notAuthor": True}, "dora is the author"),
     ],
 )
-def test_what_does_not_count_is_named_with_its_reason(approval: Approval, policy: dict[str, object], why: str) -> None:
+def test_what_does_not_count_is_named_with_its_reason(approval: Approval, policy: dict[str, Any], why: str) -> None:
     approved = count(approval, **policy)
     assert not approved.is_enough
     assert why in approved.message(PLAN, "m")

@@ -15,7 +15,7 @@ from backstitch.model.states import State
 
 PLAN = "a" * 64
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-WINDOW = {"windows": [{"cron": "20 12 * * *", "duration": "1h"}]}
+WINDOW: dict[str, Any] = {"windows": [{"cron": "20 12 * * *", "duration": "1h"}]}
 
 
 def ask(permit: Permit, needed: int = 0, **policy: Any) -> NotYet | None:
@@ -58,7 +58,7 @@ def test_it_looks_again_when_the_window_opens() -> None:
 
 
 def test_approvals_are_read_as_the_api_server_writes_them() -> None:
-    body = {
+    body: dict[str, Any] = {
         "metadata": {"name": "y", "creationTimestamp": "2026-11-24T12:00:00Z"},
         "spec": {"migrationRef": {"name": "full-name"}, "planDigest": PLAN, "approver": "ana", "validFor": "1h"},
     }

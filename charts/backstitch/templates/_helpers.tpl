@@ -48,7 +48,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   resources: [databasemigrations]
   verbs: [get, list, watch, patch]
 - apiGroups: [backstitch.dev]
-  resources: [migrationtargets]
+  resources: [migrationtargets, migrationapprovals]
   verbs: [get, list, watch]
 - apiGroups: [backstitch.dev]
   resources: [databasemigrations/status, migrationtargets/status]
