@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from backstitch.adapters.clock import SystemClock
 from backstitch.adapters.kube import MIGRATIONS, TARGETS, Cluster, Key
-from backstitch.adapters.kube_api import ApiError, Gone, KubeApi, path_of
+from backstitch.adapters.kube_api import ApiError, Gone, KubeApi, Stale, path_of
 from backstitch.app.events import EventPoster
 from backstitch.app.status_writer import StatusWriter
 from backstitch.model.names import FINALIZER
@@ -89,6 +89,19 @@ async def test_a_status_is_replaced_whole_and_stays_ours(cluster: Cluster, migra
     body = await cluster.read(MIGRATIONS, migration)
     assert body is not None
     assert body["status"] == a_status("Migrating", message="second")
+
+
+async def test_a_status_that_was_decided_on_an_older_object_is_not_written(
+    cluster: Cluster, api_server: ApiServer, migration: Key
+) -> None:
+    body = await cluster.read(MIGRATIONS, migration)
+    assert body is not None
+    uid, seen = body["metadata"]["uid"], body["metadata"]["resourceVersion"]
+    version = await cluster.apply_status(MIGRATIONS, migration, uid, a_status("Waiting"), seen=seen)
+    assert version not in {None, seen}
+    with pytest.raises(Stale):
+        await cluster.apply_status(MIGRATIONS, migration, uid, a_status("Migrating"), seen=seen)
+    assert await cluster.apply_status(MIGRATIONS, migration, uid, a_status("Migrating"), seen=version)
 
 
 async def test_a_status_for_an_object_that_is_gone_or_another_says_so(

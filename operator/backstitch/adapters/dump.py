@@ -18,7 +18,7 @@ from backstitch.adapters.archive_list import read_contents, without
 from backstitch.adapters.cafile import ca_file
 from backstitch.adapters.child import running
 from backstitch.adapters.conninfo import ConnectionSettings
-from backstitch.adapters.postgres import PostgresDatabase
+from backstitch.adapters.postgres import PostgresDatabase, application_name
 from backstitch.adapters.tools import Tools, find_tools
 
 LEDGER_SCHEMA = "backstitch"
@@ -83,7 +83,7 @@ class PgArchiver:
             "--no-subscriptions",
             *([] if keep_owners else ["--no-owner", "--no-acl"]),
             *self._role_option(),
-            f"--dbname={_conninfo(settings, 'restore')}",
+            f"--dbname={_conninfo(settings, application_name('restore', self._database.mark))}",
         ]
         # Commits need not wait for the disk here: the copy counts only after it was compared.
         environment = _environment(settings, "-c synchronous_commit=off -c statement_timeout=0")
@@ -99,6 +99,7 @@ class PgArchiver:
 
     async def _dump(self, options: list[str], *, schema_only: bool) -> AsyncGenerator[bytes, None]:
         settings = await self._database.settings()
+        name = application_name("dump-schema" if schema_only else "dump", self._database.mark)
         arguments = [
             self._tools.pg_dump,
             "--format=custom",
@@ -106,7 +107,7 @@ class PgArchiver:
             "--no-password",
             *options,
             *self._role_option(),
-            f"--dbname={_conninfo(settings, 'dump-schema' if schema_only else 'dump')}",
+            f"--dbname={_conninfo(settings, name)}",
         ]
         async with running("pg_dump", arguments, _environment(settings, ""), takes_input=False) as child:
             async with aclosing(child.output()) as chunks:
@@ -129,10 +130,10 @@ async def open_archiver(
     return PgArchiver(database, await find_tools(server_version // 10000, environment), role=role)
 
 
-def _conninfo(settings: ConnectionSettings, purpose: str) -> str:
+def _conninfo(settings: ConnectionSettings, name: str) -> str:
     params = {name: value for name, value in settings.params.items() if name not in ("options", "application_name")}
     params.update(
-        application_name=f"backstitch/{purpose}",
+        application_name=name,
         keepalives_idle="15",
         keepalives_interval="5",
         keepalives_count="3",

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal, NamedTuple
 
-from backstitch.adapters.kube_api import APPLY, JSON_PATCH, ApiError, Body, Gone, KubeApi, Stale, path_of
+from backstitch.adapters.kube_api import APPLY, JSON_PATCH, ApiError, Body, Gone, KubeApi, NotLeading, Stale, path_of
+from backstitch.adapters.kube_lease import Leases
 from backstitch.model.names import API_VERSION, FIELD_MANAGER, FINALIZER, GROUP, VERSION
 
 MIGRATIONS = "databasemigrations"
@@ -35,6 +36,9 @@ class Cluster:
 
     def __init__(self, api: KubeApi) -> None:
         self._api = api
+        self.leases = Leases(api)
+        self.may_write: Callable[[], bool] = lambda: True
+        """Asked before each try of each write to our objects; where it says no the try fails as `NotLeading`."""
 
     @classmethod
     async def connect(cls) -> Cluster:
@@ -98,19 +102,32 @@ class Cluster:
             return None
         return dict(answer.get("data") or {})
 
-    async def apply_status(
-        self, plural: str, key: Key, uid: str, status: dict[str, Any], *, patience_s: float = 20.0
-    ) -> bool:
-        """Write the whole status by server-side apply; False when this very object (its uid) is gone.
+    def _check_may_write(self) -> None:
+        if not self.may_write():
+            raise NotLeading
 
-        What we leave out of `status` disappears, what others wrote stays. The status subresource takes no precondition
-        on the uid (tried on 1.36), so a newer object of the same name may get this status until its own pass writes;
-        the answer tells. Raises ApiError.
+    async def apply_status(
+        self,
+        plural: str,
+        key: Key,
+        uid: str,
+        status: dict[str, Any],
+        *,
+        patience_s: float = 20.0,
+        seen: str | None = None,
+    ) -> str | None:
+        """Write the whole status by server-side apply; give the new resourceVersion, None when the object is gone.
+
+        `seen` is the resourceVersion that the object must still have, else Stale is raised. What we leave out of
+        `status` disappears, what others wrote stays. The status subresource takes no precondition on the uid (tried
+        on 1.36), so without `seen` a newer object of the same name may get this status until its own pass writes; the
+        answer tells. Raises ApiError.
         """
         body = {
             "apiVersion": API_VERSION,
             "kind": KINDS[plural],
-            "metadata": {"name": key.name, "namespace": key.namespace},
+            "metadata": {"name": key.name, "namespace": key.namespace}
+            | ({"resourceVersion": seen} if seen is not None else {}),
             "status": status,
         }
         try:
@@ -121,10 +138,12 @@ class Cluster:
                 body=body,
                 content_type=APPLY,
                 patience_s=patience_s,
+                retry_conflict=seen is None,
+                before_each_try=self._check_may_write,
             )
         except Gone:
-            return False
-        return bool(answer["metadata"]["uid"] == uid)
+            return None
+        return str(answer["metadata"]["resourceVersion"]) if answer["metadata"]["uid"] == uid else None
 
     async def add_finalizer(self, plural: str, key: Key, uid: str) -> Literal["held", "deleting", "gone"]:
         """Keep the object from going away until we let it. Raises ApiError.
@@ -176,6 +195,7 @@ class Cluster:
                 body=patch,
                 content_type=JSON_PATCH,
                 retry_conflict=False,
+                before_each_try=self._check_may_write,
             )
         except Stale:
             return False

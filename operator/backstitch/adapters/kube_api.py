@@ -12,7 +12,7 @@ import json
 import os
 import random
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
 from urllib.parse import quote
 
@@ -58,10 +58,22 @@ class Gone(ApiError):
     reason = "NotFound"
 
 
+class NotLeading(ApiError):
+    """Our hold of the Lease is not fresh, so another operator may be at work: nothing may be written now."""
+
+    def __init__(self) -> None:
+        super().__init__("Not written: this operator's hold of the Lease is not fresh, another one may lead.", status=0)
+        self.reason = "NotLeading"
+
+
 class Stale(ApiError):
     """The object changed since it was read: read it again and decide again."""
 
     reason = "Changed"
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 class KubeApi:
@@ -98,7 +110,7 @@ class KubeApi:
 
     async def request(
         self,
-        method: Literal["GET", "POST", "PATCH", "DELETE"],
+        method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"],
         path: str,
         *,
         query: Mapping[str, str] | None = None,
@@ -106,16 +118,19 @@ class KubeApi:
         content_type: ContentType = JSON,
         patience_s: float = 20.0,
         retry_conflict: bool = True,
+        before_each_try: Callable[[], None] = _nothing,
     ) -> Body:
         """Send one request and give the answer. Retried while `patience_s` lasts: 409, 429, 5xx, no connection.
 
         Every request of ours may be sent twice without harm. `retry_conflict=False` gives a 409 back at once.
+        `before_each_try` may raise an ApiError, which counts as an answer.
         Raises Gone (404, 410), Stale (409, or 422 of a failed JSON patch test), ApiError.
         """
         deadline = asyncio.get_running_loop().time() + patience_s
         pause = 0.2
         while True:
             try:
+                before_each_try()
                 return await self._try(method, path, query, body, content_type)
             except ApiError as error:
                 conflict = isinstance(error, Stale) and not (retry_conflict and error.status == 409)

@@ -67,10 +67,12 @@ SELECT pg_backend_pid() AS pid, current_setting('server_version_num')::int AS ve
 class PostgresDatabase:
     """One target database. `settings` is read at every connect, so that a rotated password is picked up."""
 
-    def __init__(self, settings: SettingsSource, *, name: str, role: str | None = None) -> None:
+    def __init__(self, settings: SettingsSource, *, name: str, role: str | None = None, mark: str = "") -> None:
         self._settings = settings
         self._name = name
         self._role = role
+        self.mark = mark
+        """Ends application_name of every session, see core/term.py."""
 
     def __repr__(self) -> str:
         return f"PostgresDatabase({self._name})"
@@ -142,7 +144,7 @@ class PostgresDatabase:
         return connection
 
     def _keywords(self, settings: ConnectionSettings, purpose: str, *, read_only: bool) -> dict[str, Any]:
-        keywords = {**settings.params, **_CLIENT, "application_name": application_name(purpose)}
+        keywords = {**settings.params, **_CLIENT, "application_name": application_name(purpose, self.mark)}
         # libpq tries the hosts in order and takes the primary; for one host our own check gives the better message
         keywords["target_session_attrs"] = "primary" if "," in settings.host else "any"
         pinned = dict(_PINNED)
@@ -162,9 +164,10 @@ class PostgresDatabase:
         return keywords
 
 
-def application_name(purpose: str) -> str:
-    """Give `backstitch/<purpose>`, cut to what the server keeps of it."""
-    return f"backstitch/{purpose}".encode()[:_NAME_BYTES].decode(errors="ignore")
+def application_name(purpose: str, mark: str = "") -> str:
+    """Give `backstitch/<purpose> <mark>`, the purpose cut so that the server keeps all of the mark."""
+    tail = f" {mark}" if mark else ""
+    return f"backstitch/{purpose}".encode()[: _NAME_BYTES - len(tail)].decode(errors="ignore") + tail
 
 
 def _option(name: str, value: str) -> str:

@@ -14,11 +14,15 @@ from backstitch.app.metrics import Metrics
 class HealthServer:
     """The HTTP side of the operator.
 
-    /healthz says that the event loop turns; /readyz that objects are watched and the API server answered lately.
+    /healthz says that the event loop turns; /readyz that objects are watched and the API server answered lately;
+    a standby is ready when the API server answers.
     """
 
-    def __init__(self, metrics: Metrics, why_not_ready: Callable[[], str | None]) -> None:
+    def __init__(
+        self, metrics: Metrics, why_not_ready: Callable[[], str | None], is_standby: Callable[[], bool]
+    ) -> None:
         self._metrics = metrics
+        self._is_standby = is_standby
         self._why_not_ready = why_not_ready
         self._runner: web.AppRunner | None = None
         self.port = 0
@@ -50,7 +54,9 @@ class HealthServer:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         reason = self._why_not_ready()
-        body = {"ready": reason is None} | ({"reason": reason} if reason else {})
+        body: dict[str, object] = {"ready": reason is None} | ({"reason": reason} if reason else {})
+        if self._is_standby():
+            body["standby"] = True
         return web.Response(
             text=json.dumps(body), status=200 if reason is None else 503, content_type="application/json"
         )

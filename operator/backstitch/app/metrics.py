@@ -55,6 +55,7 @@ class Metrics:
             "backstitch_reconcile_errors", "Passes that ended with an error.", ("reason",), registry=self.registry
         )
         self.running = Gauge("backstitch_running", "Migrations that the engine runs now.", registry=self.registry)
+        self.leading = Gauge("backstitch_leading", "1 where this operator leads, 0 on standby.", registry=self.registry)
         self._states = _States()
         self.registry.register(self._states)
 

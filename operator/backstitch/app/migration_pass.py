@@ -26,6 +26,7 @@ from backstitch.app.turns import Turns
 from backstitch.core.errors import TargetError
 from backstitch.core.ordering import why_wait
 from backstitch.core.ports import Clock
+from backstitch.core.term import Term
 from backstitch.core.view import status_of
 from backstitch.engine.job import Job, World
 from backstitch.model.record import Record
@@ -59,6 +60,8 @@ class Parts:
     run: RunEngine
     wake: Callable[[Key], None]  # another migration
     wake_target: Callable[[Key], None]
+    term: Callable[[], Term | None]
+    stopping: Callable[[], bool]
     relook_s: float = 60.0  # after trouble that only a person can mend
     look_again_s: float = 15.0  # for what does not exist yet and is not watched: Secrets and ConfigMaps
 
@@ -101,9 +104,8 @@ class _Pass:
         self._state = seen.state
         self._state_since = parts.clock.monotonic()
         self._noted = (seen.state, (body.get("status") or {}).get("reason"))
-        self._writer = StatusWriter(
-            parts.cluster, seen.key, seen.uid, dict(body.get("status") or {}), self._render_record
-        )
+        status, version = dict(body.get("status") or {}), body["metadata"]["resourceVersion"]
+        self._writer = StatusWriter(parts.cluster, seen.key, seen.uid, status, self._render_record, version=version)
 
     async def go(self) -> float | None:
         """Do the pass."""
@@ -170,6 +172,8 @@ class _Pass:
             store=store,
             observe=self._observe,
             requests=lambda: parts.registry.asked(self._key, self._seen.uid),
+            term=parts.term(),
+            stopping=parts.stopping,
         )
         busy = parts.turns.why_wait(self._key, target.identity)
         if busy is not None:

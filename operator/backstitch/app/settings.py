@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from backstitch.core.errors import UsageError
 from backstitch.model.base import Frozen
@@ -29,6 +29,20 @@ class OperatorSettings(Frozen):
     probe_s: float = Field(default=60, description="Seconds between two looks at one target.", ge=1)
     look_again_s: float = Field(default=15, description="Seconds until a missing Secret is looked for again.", ge=1)
     grace_s: float = Field(default=20, description="Seconds to stop in; below the pod's grace period.", ge=1, le=600)
+    lease_name: str = Field(default="backstitch", description="Name of the Lease that one of several operators holds.")
+    lease_namespace: str = Field(
+        default="", description="Its namespace; empty: the pod's own, and outside of a pod there is no Lease."
+    )
+    lease_duration_s: float = Field(
+        default=15, description="Seconds without a renewal until another operator takes the Lease.", ge=3, le=600
+    )
+    lease_retry_s: float = Field(default=2, description="Seconds between two renewals, or looks of a standby.", ge=0.5)
+
+    @model_validator(mode="after")
+    def _renews_in_time(self) -> OperatorSettings:
+        if self.lease_retry_s * 3 > self.lease_duration_s:
+            raise ValueError("BACKSTITCH_LEASE_RETRY_S must be a third of BACKSTITCH_LEASE_DURATION_S or less")
+        return self
 
 
 def read_settings(environment: Mapping[str, str]) -> OperatorSettings:
@@ -42,7 +56,10 @@ def read_settings(environment: Mapping[str, str]) -> OperatorSettings:
         return OperatorSettings.model_validate(values)
     except ValidationError as error:
         wrong = [
-            f"{PREFIX}{_field_of(detail['loc'][0])}={detail['input']!r}: {detail['msg']}" for detail in error.errors()
+            f"{PREFIX}{_field_of(detail['loc'][0])}={detail['input']!r}: {detail['msg']}"
+            if detail["loc"]
+            else detail["msg"].removeprefix("Value error, ")
+            for detail in error.errors()
         ]
         raise UsageError("The environment is wrong. " + "; ".join(wrong) + ".") from None
 

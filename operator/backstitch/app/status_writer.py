@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from backstitch.adapters.kube import MIGRATIONS, Cluster, Key
-from backstitch.adapters.kube_api import ApiError
+from backstitch.adapters.kube_api import ApiError, Stale
 from backstitch.model.record import Record
 
 logger = logging.getLogger(__name__)
@@ -32,12 +32,21 @@ class StatusWriter:
     """Writes the status of one object while the block lasts, in the background: `observe` never waits."""
 
     def __init__(
-        self, cluster: Cluster, key: Key, uid: str, previous: Status, render: Render, *, every_s: float = _SECOND
+        self,
+        cluster: Cluster,
+        key: Key,
+        uid: str,
+        previous: Status,
+        render: Render,
+        *,
+        version: str | None = None,
+        every_s: float = _SECOND,
     ) -> None:
         self._cluster = cluster
         self._key = key
         self._uid = uid
         self._render = render
+        self._version = version  # the resourceVersion we know: what was written since is not overwritten unseen
         self._every_s = every_s
         self._news = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -81,11 +90,22 @@ class StatusWriter:
             return False
         if status == self.written:
             return True
-        there = await self._cluster.apply_status(MIGRATIONS, self._key, self._uid, status, patience_s=patience_s)
-        if there:
-            self.written = status
-        self._is_gone = not there
-        return there
+        try:
+            version = await self._apply(status, patience_s)
+        except Stale:
+            # Somebody else wrote: a person an annotation, as a rule. Look, and try once more, if we still lead.
+            body = await self._cluster.read(MIGRATIONS, self._key)
+            self._version = body["metadata"]["resourceVersion"] if body else None
+            version = await self._apply(status, patience_s) if body and body["metadata"]["uid"] == self._uid else None
+        if version is not None:
+            self.written, self._version = status, version
+        self._is_gone = version is None
+        return not self._is_gone
+
+    async def _apply(self, status: Status, patience_s: float) -> str | None:
+        return await self._cluster.apply_status(
+            MIGRATIONS, self._key, self._uid, status, patience_s=patience_s, seen=self._version
+        )
 
     async def write_record(self, record: Record, *, patience_s: float) -> bool:
         """Write the status of this record now, see `write`."""

@@ -93,13 +93,19 @@ class Supervisor:
             watched.timer.cancel()
         watched.timer = asyncio.get_running_loop().call_later(max(seconds, _AGAIN_S), self._ring, key)
 
-    async def stop(self, within_s: float) -> None:
-        """Start no new pass, cancel those that run, and wait until they have tidied up, at most `within_s`."""
+    async def stop(self, within_s: float, *, patience_s: float = 0.0) -> None:
+        """Start no new pass and wait until those that run have ended.
+
+        By themselves within `patience_s`; then they are cancelled and have `within_s` to tidy up.
+        """
         self._stopping = True
         tasks = [watched.task for watched in self._watched.values() if watched.task is not None]
         for watched in self._watched.values():
             if watched.timer is not None:
                 watched.timer.cancel()
+        if tasks and patience_s:
+            _, unfinished = await asyncio.wait(tasks, timeout=patience_s)
+            tasks = list(unfinished)
         for task in tasks:
             task.cancel()
         if tasks:
@@ -119,6 +125,8 @@ class Supervisor:
         try:
             with about(namespace=key.namespace, object=key.name):
                 async with self._slots:
+                    if self._stopping:
+                        return
                     watched.woken = False
                     again = await self._one(key, watched)
         finally:

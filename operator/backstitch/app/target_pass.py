@@ -81,7 +81,9 @@ class TargetPasses:
                 if lost is not None:
                     await self._finish(target, lost)
                 else:
-                    purged = await self._purge(World(database=target.database, clock=self._parts.clock))
+                    purged = await self._purge(
+                        World(database=target.database, clock=self._parts.clock, term=self._parts.term())
+                    )
                     if purged:
                         logger.info("revert windows ended", extra={"purged": purged})
         except TargetError as error:
@@ -110,6 +112,8 @@ class TargetPasses:
             clock=self._parts.clock,
             archiver=await self._parts.targets.archiver(target),
             store=await self._parts.targets.store(target),
+            term=self._parts.term(),
+            stopping=self._parts.stopping,
         )
         record = await self._parts.run(job, replace(world, requests=lambda: Asked(deleted=True)))
         logger.warning("settled it", extra={"migration": entry.name, "state": record.state.value})

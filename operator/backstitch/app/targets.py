@@ -7,7 +7,7 @@ Secrets are read at each connect and kept nowhere. Everything is of the target's
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,8 +61,9 @@ class Target:
 class Targets:
     """Opens targets by what Kubernetes says now."""
 
-    def __init__(self, cluster: Cluster, clock: Clock) -> None:
+    def __init__(self, cluster: Cluster, clock: Clock, mark: Callable[[], str] = str) -> None:
         self._cluster = cluster
+        self._mark = mark
         self._clock = clock
         self._majors: dict[str, tuple[int, float]] = {}
 
@@ -110,7 +111,7 @@ class Targets:
             return last
 
         now = await settings()
-        database = PostgresDatabase(settings, name=now.dbname, role=spec.owner_role)
+        database = PostgresDatabase(settings, name=now.dbname, role=spec.owner_role, mark=self._mark())
         return Target(key, spec, database, f"{now.host}:{now.port}/{now.dbname}".lower())
 
     async def store(self, target: Target) -> ObjectStore | None:

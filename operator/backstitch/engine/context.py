@@ -26,6 +26,10 @@ class Interrupted(Exception):
         self.cause = cause
 
 
+class Stopping(Exception):
+    """This process was told to end: stop between two units, whatever the direction. No event of the migration."""
+
+
 class Run:
     """One run of one attempt, holding the database."""
 
@@ -86,8 +90,17 @@ class Run:
         steps[ordinal] = steps[ordinal].model_copy(update=changes)
         await self.publish(steps=tuple(steps))
 
+    def heed_stop(self) -> None:
+        """Raise Stopping when the process was told to end; called between units, in both directions."""
+        if self.world.stopping():
+            raise Stopping
+
     def heed_requests(self) -> None:
-        """Raise Interrupted when somebody asked to stop; called between units and batches, going forward only."""
+        """Raise Interrupted when somebody asked to stop; called between units and batches, going forward only.
+
+        Raises Stopping too, see `heed_stop`.
+        """
+        self.heed_stop()
         asked = self.world.requests()
         if asked.cancel and f"cancel:{asked.cancel}" not in self.record.handled_requests:
             raise Interrupted(Event.STOP_REQUESTED, "A person asked to cancel this migration.")
@@ -131,6 +144,7 @@ class Run:
                         f"({error.message.rstrip('.')}). Held by: {held}. End or wait for those sessions, then retry.",
                         reason="LockNotAvailable",
                     ) from error
+                self.heed_stop()
                 if self.record.state is State.MIGRATING:  # a way back is not turned round
                     self.heed_requests()
                 await clock.sleep(pause * (0.5 + random.random()))

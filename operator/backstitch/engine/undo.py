@@ -36,6 +36,7 @@ async def undo_all(run: Run) -> Undone:
     units = await read_units(run.session, run.id)
     for step in sorted({u.step for u in units}, reverse=True):
         for row in sorted((u for u in units if u.step == step), key=lambda u: u.unit, reverse=True):
+            run.heed_stop()
             try:
                 await _undo_unit(run, row, undone)
             except ConnectionLost:

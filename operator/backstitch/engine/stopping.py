@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What does a run leave behind when its process is told to stop? A word in the ledger of where it is, and nothing open.
+
+The state stays what it is: stopping a process is no event in the life of a migration. Who comes next goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from backstitch.core.errors import BackstitchError
+from backstitch.engine.context import Run
+from backstitch.engine.ledger import update_migration
+from backstitch.model.record import Record
+from backstitch.model.states import State
+
+OPERATOR_STOPPING = "OperatorStopping"
+NOTE_LIMIT_S = 2.0
+AGAIN_S = 1.0
+
+log = logging.getLogger("backstitch.engine")
+
+
+async def note_stop(run: Run) -> Record:
+    """Write down where the run stops, as far as the database lets us within two seconds; give the record.
+
+    While rolling back the ledger's reason stays, because it is the rollback's; only the status says that it pauses.
+    """
+    doing = next((s.name for s in run.record.steps if s.state == "running"), None)
+    where = f"in step {doing}" if doing else f"while {run.record.state}"
+    message = f"The operator was told to stop {where}. Nothing is half done; the next one goes on there."
+    try:
+        async with asyncio.timeout(NOTE_LIMIT_S):
+            if run.record.state is not State.ROLLING_BACK:
+                async with run.transaction():
+                    await update_migration(run.session, run.id, reason=OPERATOR_STOPPING, message=message)
+            await run.publish(reason=OPERATOR_STOPPING, message=message, again_after_s=AGAIN_S)
+    except (BackstitchError, TimeoutError) as error:
+        log.info("the ledger's last word stands", extra={"error": str(error)})
+    return run.record.model_copy(update={"again_after_s": AGAIN_S})
+
+
+async def forget_stop(run: Run) -> None:
+    """Take the word of an earlier process away: this one goes on."""
+    if run.record.reason != OPERATOR_STOPPING:
+        return
+    async with run.transaction():
+        await update_migration(run.session, run.id, reason="", message="")
+    run.record = run.record.model_copy(update={"reason": "", "message": ""})
