@@ -161,4 +161,7 @@ def _rollback(rollback: RollbackRecord) -> RollbackStatus:
         archived=_lines(rollback.archived),
         tables_proven=rollback.tables_proven,
         duration_ms=rollback.duration_ms,
+        pause_ms=rollback.pause_ms,
+        cost=_lines(rollback.cost),
+        rows_lost=rollback.rows_lost or None,
     )

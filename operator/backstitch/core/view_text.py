@@ -75,6 +75,10 @@ def proof_of(rollback: RollbackRecord) -> str:
             said = "Whether everything is as before is not proven yet"
     if rollback.rows_kept:
         said += f"; {rollback.rows_kept} rows that the application wrote later were left alone"
+    if rollback.rows_lost:
+        said += f"; {rollback.rows_lost} rows written since the backup are in its exported files only"
+    if rollback.pause_ms is not None:
+        said += f"; writes waited {rollback.pause_ms} ms"
     return said + "."
 
 

@@ -56,6 +56,9 @@ class RollbackRecord(Frozen):
     archived: tuple[str, ...] = ()  # tables that keep values of removed columns and tables
     tables_proven: int = 0
     duration_ms: int = 0
+    pause_ms: int | None = None  # how long the application's writes waited for a switch; None: there was none
+    cost: tuple[str, ...] = ()  # what the rung would give up, counted before it ran, in words
+    rows_lost: int = 0  # written by the application since the backup, and in the exported files only
 
 
 class ContractRecord(Frozen):

@@ -8,12 +8,14 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from backstitch.model.approval_policy import ApprovalPolicy
+from backstitch.model.backup_spec import BackupStorage
 from backstitch.model.base import Frozen
 from backstitch.model.check_kinds import ColumnName, TableName
 from backstitch.model.checks import Check
 from backstitch.model.duration import DURATION
 from backstitch.model.operations import OPERATIONS, Operation
 from backstitch.model.revert import SPEC_RULES, why_unclear
+from backstitch.model.rollback_spec import RollbackSpec
 from backstitch.model.step import Step
 from backstitch.model.windows import Freeze, Window
 from backstitch.model.workload import WorkloadQuery
@@ -24,7 +26,7 @@ Environment = Literal["development", "staging", "production"]
 MigrationType = Literal["schema", "data", "seed", "rollback"]
 Severity = Literal["critical", "high", "medium", "low"]
 
-__all__ = ["OPERATIONS", "Operation", "Step"]
+__all__ = ["OPERATIONS", "BackupStorage", "Operation", "RollbackSpec", "Step"]
 
 
 class NameRef(Frozen):
@@ -59,26 +61,6 @@ class Phase(Frozen):
     contract: bool | None = Field(
         default=None,
         description="Run it only when the revert window has ended or a person closes it; such phases come last.",
-    )
-
-
-class RollbackSpec(Frozen):
-    """How this migration goes back."""
-
-    strategy: Literal["auto", "restoreBackup", "none"] | None = Field(
-        default=None,
-        description="auto (default): reverse statements and row images. restoreBackup: the backup takes the place of "
-        "the database; rows written since are lost. none: stop for a person instead of rolling back.",
-    )
-    accept_data_loss: bool | None = Field(
-        default=None,
-        description="A person's yes to what restoreBackup loses; without it that stops for help.",
-    )
-    revert_window: str | None = Field(
-        default=None,
-        description="How long after success dropped objects and row images are kept, such as 24h. Default 24h.",
-        pattern=DURATION,
-        max_length=20,
     )
 
 
@@ -215,18 +197,6 @@ class SecretRef(Frozen):
         default=None, description="TLS: default verify-full when a CA is given, else require."
     )
     ca_secret_name: str | None = Field(default=None, description="Secret with ca.crt.", max_length=253)
-
-
-class BackupStorage(Frozen):
-    """Where backups go."""
-
-    url: str = Field(description="file:///path or s3://bucket/prefix.", min_length=1, max_length=1000)
-    endpoint: str | None = Field(default=None, description="Endpoint of an S3-compatible server.", max_length=500)
-    region: str | None = Field(default=None, description="Region; default us-east-1.", max_length=63)
-    secret_name: str | None = Field(
-        default=None, description="Secret with accessKeyId and secretAccessKey (or AWS_*).", max_length=253
-    )
-    keep: int | None = Field(default=None, description="How many backups are kept; default 10.", ge=1, le=10000)
 
 
 class TargetPolicy(Frozen):

@@ -84,6 +84,13 @@ class RollbackStatus(Frozen):
     archived: Lines | None = Field(default=None, description="Tables that keep values of removed columns and tables.")
     tables_proven: int = Field(description="How many tables were compared row by row.", ge=0)
     duration_ms: int = Field(description="Milliseconds it took.", ge=0)
+    pause_ms: int | None = Field(
+        default=None, description="Milliseconds for which writes of the application waited (rungs 3 and 4).", ge=0
+    )
+    cost: Lines | None = Field(default=None, description="What this rung would give up, counted before it ran.")
+    rows_lost: int | None = Field(
+        default=None, description="Rows written since the backup that are in exported files only (rung 4).", ge=0
+    )
 
 
 _NEVER_OBSERVED = ConfigDict(json_schema_extra={"default": {"observedGeneration": -1}})
