@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backstitch.engine.backup import MANIFEST, PROOF, find_backup
+from backstitch.engine.backup import find_backup
 from backstitch.engine.retention import KeptBackup, list_backups, superfluous, sweep_backups
 from backstitch.engine.streams import once
-from backstitch.model.backup import BackupObject, BackupRequest, Manifest
+from backstitch.model.backup import MANIFEST, PROOF, BackupObject, BackupRequest, Manifest
 from tests.fakes import MemoryStore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

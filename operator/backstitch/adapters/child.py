@@ -8,6 +8,7 @@ import re
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from backstitch.core.errors import BackupFailed, ConnectionLost
 
@@ -111,9 +112,14 @@ class Child:
 
 @asynccontextmanager
 async def running(
-    name: str, arguments: Sequence[str], environment: Mapping[str, str], *, takes_input: bool
+    name: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    takes_input: bool,
+    owner: tuple[int, int] | None = None,
 ) -> AsyncIterator[Child]:
-    """Start a program; leaving the block, by any way, ends it."""
+    """Start a program, as user and group `owner` where we are root; leaving the block, by any way, ends it."""
     pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     try:
         process = await asyncio.create_subprocess_exec(
@@ -122,6 +128,7 @@ async def running(
             stdout=nothing if takes_input else pipe,
             stderr=pipe,
             env=dict(environment),
+            **(identity(owner) if owner is not None else {}),
         )
     except OSError as error:
         raise BackupFailed(f"{name} could not be started: {error.strerror}.", reason="ToolsMissing") from None
@@ -130,3 +137,8 @@ async def running(
         yield child
     finally:
         await child.end()
+
+
+def identity(owner: tuple[int, int]) -> dict[str, Any]:
+    """Give how a process is started as another user: with that user's group only, in a folder that it may enter."""
+    return {"user": owner[0], "group": owner[1], "extra_groups": [], "cwd": "/"}

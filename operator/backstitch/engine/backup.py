@@ -7,23 +7,35 @@ A backup is a folder of the store: full.pgc, schema.pgc, then manifest.json, whi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from backstitch.core.errors import BackupFailed, ConnectionLost, DatabaseError, StorageError
 from backstitch.core.ports import Archiver, Clock, Database, ObjectStore, Session
+from backstitch.engine.copies import StoreCopy, copy_everywhere
 from backstitch.engine.digest import all_digests
-from backstitch.engine.prove import Rights, restore_and_compare, restore_rights
+from backstitch.engine.prove import Rights, check_object, restore_and_compare, restore_rights
 from backstitch.engine.scratch import PreparedScratch, scratch_database
+from backstitch.engine.stages import Stages
 from backstitch.engine.streams import close_stream, once, read_object, together
-from backstitch.model.backup import BackupObject, BackupRequest, Manifest, Proof, TableDigest
+from backstitch.model.backup import (
+    FULL,
+    MANIFEST,
+    PROOF,
+    SCHEMA,
+    BackupObject,
+    BackupRequest,
+    Manifest,
+    Proof,
+    TableDigest,
+)
 
-FULL, SCHEMA, MANIFEST, PROOF = "full.pgc", "schema.pgc", "manifest.json", "proof.json"
-T = TypeVar("T")
+__all__ = [
+    "BackupPorts", "Secured", "Stages", "find_backup", "prove_backup", "scratch_owner", "secure_backup", "take_backup",
+]  # fmt: skip
 
 _MAY_IDENTIFY = "has_function_privilege('pg_catalog.pg_control_system()', 'execute') AS may_identify"
 _FACTS = f"""
@@ -50,6 +62,12 @@ class BackupPorts:
     archiver: Archiver
     store: ObjectStore
     clock: Clock
+    copies: tuple[StoreCopy, ...] = ()
+
+    @property
+    def places(self) -> tuple[ObjectStore, ...]:
+        """Give every place where a backup may be, the first one first."""
+        return (self.store, *(copy.store for copy in self.copies))
 
 
 class Secured(NamedTuple):
@@ -58,21 +76,10 @@ class Secured(NamedTuple):
     manifest: Manifest
     proof: Proof
 
-
-@dataclass
-class Stages:
-    """How long each stage took, in milliseconds."""
-
-    clock: Clock
-    spent: dict[str, int] = field(default_factory=dict)
-
-    async def timed(self, stage: str, work: Coroutine[Any, Any, T]) -> T:
-        """Run something and note its time."""
-        start = self.clock.monotonic()
-        try:
-            return await work
-        finally:
-            self.spent[stage] = round((self.clock.monotonic() - start) * 1000)
+    @property
+    def manifest_sha256(self) -> str:
+        """Give the digest of the manifest as it is stored."""
+        return _sha256(_json(self.manifest))
 
 
 async def secure_backup(request: BackupRequest, ports: BackupPorts) -> Secured:
@@ -93,7 +100,11 @@ async def _secure(request: BackupRequest, ports: BackupPorts) -> Secured:
     if found is not None:
         manifest, proof = found
         await _refuse_another(manifest, ports)
-        return Secured(manifest, proof or await prove_backup(manifest, ports))
+        if proof is None:
+            proof = await prove_backup(manifest, ports)
+        else:  # proven before this process came: what was read then may have been changed since
+            await together(check_object(manifest.full, ports.store), check_object(manifest.schema_only, ports.store))
+        return Secured(manifest, await _with_copies(manifest, proof, ports))
     stages = Stages(ports.clock)
     async with PreparedScratch(
         ports.database, purpose="proof", owner=scratch_owner(request, ports.database)
@@ -101,7 +112,7 @@ async def _secure(request: BackupRequest, ports: BackupPorts) -> Secured:
         manifest, rights = await together(take_backup(request, ports, stages), restore_rights(ports.database))
         name = await stages.timed("waitForScratch", prepared.name())
         proof = await _prove_in(name, manifest, ports, stages, rights=rights)
-    return Secured(manifest, proof)
+    return Secured(manifest, await _with_copies(manifest, proof, ports))
 
 
 async def take_backup(request: BackupRequest, ports: BackupPorts, stages: Stages | None = None) -> Manifest:
@@ -251,6 +262,17 @@ async def _prove_in(name: str, manifest: Manifest, ports: BackupPorts, stages: S
         milliseconds=dict(stages.spent),
     )
     await ports.store.put(folder + PROOF, once(_json(proof)))
+    return proof
+
+
+async def _with_copies(manifest: Manifest, proof: Proof, ports: BackupPorts) -> Proof:
+    """Bring the backup to its second places; the proof says so, here and there."""
+    if not ports.copies:
+        return proof
+    proof = proof.model_copy(update={"copies": await copy_everywhere(manifest, ports.store, ports.copies, ports.clock)})
+    held = {record.url for record in proof.copies if record.verified_at is not None}
+    for store in (ports.store, *(copy.store for copy in ports.copies if copy.store.url in held)):
+        await store.put(manifest.request.folder + PROOF, once(_json(proof)))
     return proof
 
 

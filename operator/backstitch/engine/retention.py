@@ -12,9 +12,8 @@ from pydantic import ValidationError
 
 from backstitch.core.errors import StorageError
 from backstitch.core.ports import ObjectStore
-from backstitch.engine.backup import MANIFEST, PROOF
 from backstitch.engine.streams import read_object
-from backstitch.model.backup import Manifest
+from backstitch.model.backup import MANIFEST, PROOF, Manifest
 
 
 @dataclass(frozen=True)

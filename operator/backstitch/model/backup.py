@@ -10,6 +10,9 @@ from pydantic import Field
 
 from backstitch.model.base import Frozen
 
+FULL, SCHEMA, MANIFEST, PROOF = "full.pgc", "schema.pgc", "manifest.json", "proof.json"
+"""The objects of a backup, below its folder."""
+
 
 class TableDigest(Frozen):
     """The rows of a table: how many, and a 128-bit digest that does not depend on their order (hex).
@@ -80,6 +83,15 @@ class Manifest(Frozen):
         return sum(table.rows for table in self.tables.values())
 
 
+class CopyRecord(Frozen):
+    """The backup in a second place."""
+
+    url: str = Field(description="Where; no credentials.", max_length=2000)
+    required: bool | None = Field(default=None, description="true: without it no migration starts.")
+    verified_at: datetime | None = Field(default=None, description="When it was read back and was equal.")
+    message: str = Field(default="", description="Why it is not there.", max_length=500)
+
+
 class Proof(Frozen):
     """The backup was read back, hashed, restored, and every table's digest was equal."""
 
@@ -90,3 +102,4 @@ class Proof(Frozen):
     owners_kept: bool  # False: this role may not give objects to all their owners, so the proof left owners out
     left_out: tuple[str, ...] = ()  # what this role may not create: "EXTENSION name", "EVENT TRIGGER name"
     milliseconds: dict[str, int]  # by stage
+    copies: tuple[CopyRecord, ...] = ()  # in second places, read back there
