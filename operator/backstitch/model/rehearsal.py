@@ -35,6 +35,7 @@ class StatementTrace(Frozen):
     phase: str
     step: str
     statement: str  # the first MAX_TEXT characters, without literals' values
+    runs: int = 1  # batches of one statement are one trace: durations, rows and WAL are sums, locks the longest
     started_ms: float  # from the start of the rehearsal's first statement
     duration_ms: float
     locks: tuple[LockSeen, ...] = ()
@@ -84,6 +85,7 @@ class Rehearsal(Frozen):
 
     place: str  # sameServer, otherServer, sample
     copy_name: str = ""  # the scratch database
+    plan_digest: str = ""  # of production's plan: what was rehearsed is what an estimate is for
     started_at: datetime | None = None
     duration_ms: float = 0
     restore_ms: float = 0  # of which: to restore the copy
