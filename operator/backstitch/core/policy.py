@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from backstitch.model.duration import parse_duration
+from backstitch.model.rehearsal_spec import RehearsalSpec
 from backstitch.model.spec import Environment, MigrationSpec, TargetPolicy
 
 
@@ -23,6 +24,8 @@ class Rules:
     lock_timeout_ms: int = 800  # below deadlock_timeout (1 s): in most deadlocks we give up first
     lock_allowance_s: float = 60.0
     rollback_on_delete: bool = True
+    rehearsal: bool = False  # the whole migration and its rollback run on a copy first
+    rehearsal_waived: str = ""  # why not, where the environment asks for it and the target has no room
 
 
 ENVIRONMENTS: dict[Environment, Rules] = {
@@ -33,17 +36,24 @@ ENVIRONMENTS: dict[Environment, Rules] = {
         "staging", backup=True, destructive=True, reset=False, seed=True, approvals=0, hazards_block=False
     ),
     "production": Rules(
-        "production", backup=True, destructive=True, reset=False, seed=True, approvals=1, hazards_block=True
+        "production",
+        backup=True,
+        destructive=True,
+        reset=False,
+        seed=True,
+        approvals=1,
+        hazards_block=True,
+        rehearsal=True,
     ),
 }
 
 
-def rules_for(environment: Environment, policy: TargetPolicy | None) -> Rules:
+def rules_for(environment: Environment, policy: TargetPolicy | None, rehearsal: RehearsalSpec | None = None) -> Rules:
     """Give the environment's row, with what the target's policy makes stricter.
 
     A policy cannot switch the backup off outside development: that would make the environment looser.
     """
-    rules = ENVIRONMENTS[environment]
+    rules = _with_rehearsal(ENVIRONMENTS[environment], rehearsal)
     if policy is None:
         return rules
     if policy.backup is not None:
@@ -60,6 +70,16 @@ def rules_for(environment: Environment, policy: TargetPolicy | None) -> Rules:
     if policy.on_delete is not None:
         rules = replace(rules, rollback_on_delete=policy.on_delete == "rollback")
     return rules
+
+
+def _with_rehearsal(rules: Rules, spec: RehearsalSpec | None) -> Rules:
+    """A target may ask for rehearsals; it can do without what its environment asks for only by saying why, aloud."""
+    if spec is None:
+        return rules
+    if spec.no_room:
+        return replace(rules, rehearsal=False, rehearsal_waived=spec.no_room if rules.rehearsal else "")
+    wanted = rules.rehearsal or spec.required is not False
+    return replace(rules, rehearsal=wanted, backup=rules.backup or wanted)  # the copy is made from the backup
 
 
 def refuse(spec: MigrationSpec, rules: Rules) -> tuple[str, ...]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from backstitch.core.decide import Asked as Requests
 from backstitch.core.ordering import Sibling
@@ -12,6 +12,7 @@ from backstitch.core.policy import Rules, rules_for
 from backstitch.core.ports import Archiver, Clock, Database, ObjectStore
 from backstitch.core.term import Term
 from backstitch.model.record import Record
+from backstitch.model.rehearsal_spec import RehearsalSpec
 from backstitch.model.spec import Environment, MigrationSpec, TargetPolicy
 
 __all__ = ["Job", "Requests", "World", "ignore"]
@@ -30,12 +31,15 @@ class Job:
     backup_keep: int = 10
     siblings: tuple[Sibling, ...] = ()  # other migrations of the target, as the cluster knows them
     owner_role: str | None = None
+    rehearsal: RehearsalSpec | None = None  # what the target says of rehearsals
+    on_copy: bool = False  # this is the rehearsal: no backup, and no rehearsal of its own
     follows: str | None = None  # these are the contract phases of the migration of this name
 
     @property
     def rules(self) -> Rules:
         """Give the rules of this job's environment and target."""
-        return rules_for(self.environment, self.policy)
+        rules = rules_for(self.environment, self.policy, self.rehearsal)
+        return replace(rules, backup=False, rehearsal=False, approvals=0) if self.on_copy else rules
 
 
 async def ignore(_: Record) -> None:
@@ -45,6 +49,14 @@ async def ignore(_: Record) -> None:
 def never() -> bool:
     """Give False."""
     return False
+
+
+@dataclass(frozen=True)
+class OtherServer:
+    """A server that copies are made on instead of the target's."""
+
+    database: Database
+    archiver: Archiver
 
 
 @dataclass(frozen=True)
@@ -61,3 +73,5 @@ class World:
     """With it, sessions that earlier holders of the same Lease have left are ended; without it they are waited for."""
     stopping: Callable[[], bool] = never
     """Tells that this process was told to end: stop at the next place where nothing is half done."""
+    other_server: OtherServer | None = None
+    """Where rehearsal.place otherServer makes its copies."""
