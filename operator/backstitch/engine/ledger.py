@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -67,8 +67,10 @@ class Entry:
     purged_at: datetime | None
     late: bool  # the deadline has passed, by the server's clock
     revertible: bool  # the revert window is open, by the server's clock
+    approved_by: list[str] = field(default_factory=list)  # whose yes the plan had
 
 
+_COLUMNS = frozenset(each.name for each in fields(Entry))
 _ENTRY_SQL = (
     "SELECT m.*, coalesce(clock_timestamp() > deadline_at, false) AS late, "
     "coalesce(clock_timestamp() < revert_until, false) AND purged_at IS NULL AS revertible "
@@ -78,7 +80,8 @@ _ENTRY_SQL = (
 
 def _entry(row: Row) -> Entry:
     whole = MigrationSpec.model_validate(row["spec"])
-    return Entry(**{**row, "state": State(row["state"]), "spec": before_contract(whole), "whole": whole})
+    known = {name: value for name, value in row.items() if name in _COLUMNS}  # a newer version may have added some
+    return Entry(**{**known, "state": State(row["state"]), "spec": before_contract(whole), "whole": whole})
 
 
 async def latest_entry(session: Session, namespace: str, name: str) -> Entry | None:
@@ -116,15 +119,18 @@ async def insert_migration(
     sources: dict[str, str],
     environment: str,
     handled: Sequence[str],
+    approved_by: Sequence[str] = (),
     state: State = State.BACKING_UP,
 ) -> int:
     """Write the row of a new attempt, with a row for each step it runs; give its number."""
     rows = await session.rows(
         "INSERT INTO backstitch.migrations (namespace, name, version, attempt, digest, plan_digest, state, spec, "
-        "sources, environment, handled) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+        "sources, environment, handled, approved_by) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) "
+        "RETURNING id",
         (
             namespace, name, spec.version, attempt, digest, plan_digest, state.value,
             json.dumps(spec.to_plain()), json.dumps(sources), environment, json.dumps(list(handled)),
+            json.dumps(list(approved_by)),
         ),
     )  # fmt: skip
     migration_id = int(rows[0]["id"])

@@ -7,10 +7,9 @@ role we connect as; nobody else gets any right on it.
 
 from __future__ import annotations
 
+from backstitch.core.errors import TargetError
 from backstitch.core.ports import Session
 from backstitch.model.states import State
-
-LEDGER_VERSION = 1
 
 ACTIVE = (State.BACKING_UP, State.REHEARSING, State.MIGRATING, State.VERIFYING, State.ROLLING_BACK, State.NEEDS_HELP)
 """States in which a migration holds its database. NeedsHelp does: nothing may run on top of what is unsettled."""
@@ -67,6 +66,36 @@ TABLES = (
         PRIMARY KEY (migration_id, xid))""",
 )
 
+"""The first version."""
+
+UPGRADES: dict[int, tuple[str, ...]] = {
+    2: ("ALTER TABLE backstitch.migrations ADD COLUMN approved_by jsonb NOT NULL DEFAULT '[]'",),
+}
+"""What each later version adds, to a new ledger too. Columns are added with defaults and nothing is ever renamed or
+taken away, so that an operator of an older version goes on reading; it does not write (`upgrade_ledger`)."""
+
+LEDGER_VERSION = max(UPGRADES)
+
+UPGRADES: dict[int, tuple[str, ...]] = {
+    2: (
+        """CREATE TABLE backstitch.shapes (
+            id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            taken_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+            why text NOT NULL, version text, source text,
+            total text NOT NULL, objects jsonb NOT NULL)""",
+    ),
+}
+"""What each version of the ledger adds; only additions, so that an older operator goes on working with it."""
+
+
+async def shapes_exist(session: Session) -> bool:
+    """Tell whether this database has a ledger that knows which schema was left."""
+    rows = await session.rows(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = 'backstitch' AND c.relname = 'shapes') AS there"
+    )
+    return bool(rows[0]["there"])
+
 
 async def ledger_exists(session: Session) -> bool:
     """Tell whether this database has a ledger."""
@@ -79,14 +108,27 @@ async def ledger_exists(session: Session) -> bool:
 
 
 async def ensure_ledger(session: Session, system_identifier: str) -> None:
-    """Create the ledger where there is none; all of it or nothing. Safe when two operators do it at once."""
-    if await ledger_exists(session):
+    """Create the ledger where there is none, or bring it up to date; all of it or nothing. Safe when two operators do
+    it at once."""
+    if await _version(session) >= LEDGER_VERSION:
         return
     async with session.transaction():
         await session.execute("SELECT pg_advisory_xact_lock(hashtext('backstitch.ledger'))")
-        if await ledger_exists(session):
-            return
-        for statement in TABLES:
-            await session.execute(statement)
-        await session.execute("INSERT INTO backstitch.about VALUES (%s, %s)", (LEDGER_VERSION, system_identifier))
-        await session.execute("INSERT INTO backstitch.fence (epoch, holder) VALUES (0, 'nobody')")
+        version = await _version(session)
+        if not version:
+            for statement in TABLES:
+                await session.execute(statement)
+            await session.execute("INSERT INTO backstitch.about VALUES (%s, %s)", (LEDGER_VERSION, system_identifier))
+            await session.execute("INSERT INTO backstitch.fence (epoch, holder) VALUES (0, 'nobody')")
+        for number in sorted(n for n in UPGRADES if n > max(version, 1)):
+            for statement in UPGRADES[number]:
+                await session.execute(statement)
+        if version < LEDGER_VERSION:
+            await session.execute("UPDATE backstitch.about SET version = %s", (LEDGER_VERSION,))
+
+
+async def _version(session: Session) -> int:
+    """Give the ledger's version; 0 where there is none."""
+    if not await ledger_exists(session):
+        return 0
+    return int((await session.rows("SELECT version FROM backstitch.about"))[0]["version"])

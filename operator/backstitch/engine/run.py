@@ -26,7 +26,7 @@ from backstitch.engine.ledger import (
     latest_entries,
     latest_entry,
 )
-from backstitch.engine.ledger_schema import ensure_ledger, ledger_exists
+from backstitch.engine.ledger_schema import ensure_ledger, ledger_exists, upgrade_ledger
 from backstitch.engine.planning import make_plan, plan_now
 from backstitch.engine.purge import purge_ended
 from backstitch.engine.recall import read_record, recall
@@ -75,6 +75,7 @@ async def purge(world: World) -> list[str]:
     try:
         if not await ledger_exists(session):
             return []
+        await upgrade_ledger(session)
         fence = await take_fence(session, world.clock, holder=_holder(), wait_s=LOCK_WAIT_S, term=world.term)
         return await purge_ended(session, fence) if fence else []
     finally:
@@ -143,6 +144,7 @@ class _Pass:
 
     async def _take_fence(self) -> Fence | None:
         world = self.world
+        await upgrade_ledger(self.session)
         return await take_fence(self.session, world.clock, holder=_holder(), wait_s=LOCK_WAIT_S, term=world.term)
 
     async def _run_here(self, job: Job, world: World) -> Record:
