@@ -56,6 +56,8 @@ def status_of(
         attempt=record.attempt,
         digest=record.digest or None,
         plan_digest=record.plan_digest or None,
+        approved_by=list(record.approved_by[:10]) or None,
+        plan=record.plan,
         started_at=record.started_at,
         finished_at=record.finished_at,
         duration_ms=_duration_ms(record, now),
@@ -144,6 +146,10 @@ def _backup(backup: BackupRecord) -> BackupStatus:
         schema_version=backup.schema_version,
         waived=shorten(backup.waived, 500) if backup.waived else None,
         duration_ms=backup.duration_ms,
+        method=backup.method if backup.method != "dump" else None,
+        proof=backup.proof if backup.proof != "dump" else None,
+        restore_point=backup.restore_point.name if backup.restore_point else None,
+        copies=list(backup.copies) or None,
     )
 
 

@@ -8,12 +8,17 @@ from dataclasses import dataclass, field, replace
 
 from backstitch.core.decide import Asked as Requests
 from backstitch.core.ordering import Sibling
+from backstitch.core.permission import Permit
+from backstitch.core.point_in_time import PhysicalBackups
 from backstitch.core.policy import Rules, rules_for
 from backstitch.core.ports import Archiver, Clock, Database, ObjectStore
 from backstitch.core.term import Term
+from backstitch.engine.copies import StoreCopy
+from backstitch.model.backup_spec import BackupProof
 from backstitch.model.record import Record
 from backstitch.model.rehearsal_spec import RehearsalSpec
 from backstitch.model.spec import Environment, MigrationSpec, TargetPolicy
+from backstitch.model.workload import Workload
 
 __all__ = ["Job", "Requests", "World", "ignore"]
 
@@ -29,10 +34,14 @@ class Job:
     sources: dict[str, str] = field(default_factory=dict)  # "configmap/key" -> text
     policy: TargetPolicy | None = None
     backup_keep: int = 10
+    proof: BackupProof = "dump"  # what must be proven before the first change
     siblings: tuple[Sibling, ...] = ()  # other migrations of the target, as the cluster knows them
     owner_role: str | None = None
     rehearsal: RehearsalSpec | None = None  # what the target says of rehearsals
     on_copy: bool = False  # this is the rehearsal: no backup, and no rehearsal of its own
+    workload: Workload | None = None  # on a copy: what the application sends to the target
+    whole_copy: bool = True  # False: the copy is smaller than the target
+    permit: Permit = field(default_factory=Permit)  # whose yes it has
     follows: str | None = None  # these are the contract phases of the migration of this name
 
     @property
@@ -75,3 +84,7 @@ class World:
     """Tells that this process was told to end: stop at the next place where nothing is half done."""
     other_server: OtherServer | None = None
     """Where rehearsal.place otherServer makes its copies."""
+    physical: PhysicalBackups | None = None
+    """The backups of the whole server, where backup.method is pgBackRest or cloudNativePG."""
+    copies: tuple[StoreCopy, ...] = ()
+    """Second places of `store`."""

@@ -19,6 +19,7 @@ from backstitch.engine.context import Run
 from backstitch.engine.digest import all_digests, table_digest
 from backstitch.engine.fingerprint import compare, fingerprint
 from backstitch.engine.image_sql import column_types, differs_from_start, same_key, value_of
+from backstitch.engine.prove_point import StartRows
 from backstitch.model.backup import Manifest, TableDigest
 from backstitch.model.catalog import Catalog
 from backstitch.model.record import ProofVerdict
@@ -55,7 +56,7 @@ class Proof:
         return "IdenticalExcept" if self.exceptions else "Identical"
 
 
-async def take_start(session: Session, backup: Manifest | None) -> dict[str, Any]:
+async def take_start(session: Session, backup: Manifest | StartRows | None) -> dict[str, Any]:
     """Take down what the database is before the first change.
 
     A backup's digests are used as they are, with the snapshot they were taken in: what the application writes while

@@ -12,8 +12,8 @@ from backstitch.engine.backup import BackupPorts, find_backup
 from backstitch.engine.capture import look_at_tables
 from backstitch.engine.context import Run
 from backstitch.engine.ledger import update_step
-from backstitch.engine.prepare import request_of
 from backstitch.engine.proof import written_by_others
+from backstitch.engine.proven_backup import request_of
 from backstitch.engine.restore import Restore, Stage
 from backstitch.model.record import RollbackRecord
 

@@ -6,8 +6,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from backstitch.model.backup import CopyRecord
+from backstitch.model.backup_spec import BackupMethod, BackupProof
 from backstitch.model.base import Frozen
 from backstitch.model.checks import CheckResult
+from backstitch.model.plan_short import PlanShort
+from backstitch.model.point_in_time import RestorePoint, SideProof
 from backstitch.model.states import State
 
 StepState = Literal["pending", "running", "done", "undone", "failed"]
@@ -39,6 +43,12 @@ class BackupRecord(Frozen):
     schema_version: str | None = None
     waived: str | None = None  # why there is none, where policy allows that
     duration_ms: int = 0
+    method: BackupMethod = "dump"
+    proof: BackupProof = "dump"  # what `proven` rests on
+    manifest_sha256: str = ""  # by which the manifest is known again
+    copies: tuple[CopyRecord, ...] = ()
+    restore_point: RestorePoint | None = None
+    side: SideProof | None = None
 
 
 class RollbackRecord(Frozen):
@@ -86,6 +96,8 @@ class Record(Frozen):
     checks: tuple[CheckResult, ...] = ()
     backup: BackupRecord | None = None
     rollback: RollbackRecord | None = None
+    approved_by: tuple[str, ...] = ()  # whose yes the plan has
+    plan: PlanShort | None = None  # while it waits for a yes or its window
     blockers: tuple[str, ...] = ()  # sessions that hold a lock we wait for, for people
     started_at: datetime | None = None
     finished_at: datetime | None = None

@@ -12,9 +12,12 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from backstitch.model.backup import CopyRecord
+from backstitch.model.backup_spec import BackupMethod, BackupProof
 from backstitch.model.base import Frozen
 from backstitch.model.checks import CheckOutcome
 from backstitch.model.conditions import MAX_MESSAGE, Condition
+from backstitch.model.plan_short import PlanShort
 from backstitch.model.record import ProofVerdict, StepState
 from backstitch.model.states import State
 
@@ -65,6 +68,14 @@ class BackupStatus(Frozen):
     schema_version: str | None = Field(default=None, description="Schema version in it.", max_length=63)
     waived: str | None = Field(default=None, description="Why there is none, where that is allowed.", max_length=500)
     duration_ms: int = Field(description="Milliseconds to take and prove it.", ge=0)
+    method: BackupMethod | None = Field(default=None, description="How it was made; none: dump.")
+    proof: BackupProof | None = Field(default=None, description="What `proven` rests on; none: a restored dump.")
+    restore_point: str | None = Field(
+        default=None, description="Name of the restore point before the first change.", max_length=63
+    )
+    copies: Annotated[list[CopyRecord], Field(max_length=5)] | None = Field(
+        default=None, description="The backup in second places."
+    )
 
 
 class RollbackStatus(Frozen):
@@ -113,6 +124,10 @@ class MigrationStatus(Frozen):
     attempt: int | None = Field(default=None, description="Which try this is.", ge=0)
     digest: Digest | None = Field(default=None, description="Digest of the spec's content.")
     plan_digest: Digest | None = Field(default=None, description="Digest of the plan: what an approval is for.")
+    approved_by: Annotated[list[Annotated[str, Field(max_length=253)]], Field(max_length=10)] | None = Field(
+        default=None, description="Whose yes the plan has."
+    )
+    plan: PlanShort | None = Field(default=None, description="The plan, while it waits for a yes or for its window.")
     started_at: datetime | None = Field(default=None, description="When the first change was made.")
     finished_at: datetime | None = Field(default=None, description="When it came to rest.")
     duration_ms: int | None = Field(default=None, description="Milliseconds from start to end, or until now.", ge=0)
