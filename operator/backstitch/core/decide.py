@@ -40,6 +40,7 @@ class Asked:
     rollback: str | None = None
     cancel: str | None = None
     close: str | None = None
+    pause: str | None = None  # no request but a state: it holds while the annotation is there
     deleted: bool = False
 
     def tokens(self) -> tuple[str, ...]:

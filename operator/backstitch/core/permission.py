@@ -22,7 +22,7 @@ class Permit:
 
     approvals: tuple[Approval, ...] = ()
     author: str | None = None
-    paused: bool = False
+    paused: bool = False  # the engine asks for it anew
     target_suspended: bool = False
 
 

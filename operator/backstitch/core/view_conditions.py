@@ -86,7 +86,7 @@ def conditions_of(record: Record, generation: int, *, now: datetime) -> tuple[Co
     said: dict[ConditionType, Said] = {
         T.READY: main,
         T.PLANNED: _planned(record, row),
-        T.APPROVED: row.approved,
+        T.APPROVED: _approved(record, row),
         T.BACKED_UP: _backed_up(record),
         T.REHEARSED: _rehearsed(record),
         T.MIGRATED: _migrated(record, row),
@@ -119,6 +119,14 @@ def _planned(record: Record, row: Row) -> Said:
     if record.plan_digest:
         return _PLANNED._replace(message=f"The plan has digest {record.plan_digest[:16]}.")
     return row.planned
+
+
+def _approved(record: Record, row: Row) -> Said:
+    if record.state is S.AWAITING_APPROVAL:
+        return row.approved._replace(message=message_of(record))
+    if record.approved_by:
+        return Said("True", R.APPROVED, f"Approved by {', '.join(record.approved_by)}.")
+    return row.approved
 
 
 def _backed_up(record: Record) -> Said:

@@ -17,7 +17,7 @@ ACTIVE = (State.BACKING_UP, State.REHEARSING, State.MIGRATING, State.VERIFYING, 
 _ACTIVE_SQL = ", ".join(f"'{state}'" for state in ACTIVE)
 
 TABLES = (
-    "CREATE SCHEMA backstitch",
+    "CREATE SCHEMA IF NOT EXISTS backstitch",  # a copy has functions in it that triggers need
     "CREATE SCHEMA IF NOT EXISTS backstitch_quarantine",
     "COMMENT ON SCHEMA backstitch IS 'Ledger of Backstitch migrations. Do not change anything here by hand.'",
     "COMMENT ON SCHEMA backstitch_quarantine IS "
@@ -65,27 +65,30 @@ TABLES = (
     """CREATE TABLE backstitch.writes (migration_id bigint NOT NULL, xid xid8 NOT NULL,
         PRIMARY KEY (migration_id, xid))""",
 )
-
 """The first version."""
 
 UPGRADES: dict[int, tuple[str, ...]] = {
     2: ("ALTER TABLE backstitch.migrations ADD COLUMN approved_by jsonb NOT NULL DEFAULT '[]'",),
-}
-"""What each later version adds, to a new ledger too. Columns are added with defaults and nothing is ever renamed or
-taken away, so that an operator of an older version goes on reading; it does not write (`upgrade_ledger`)."""
-
-LEDGER_VERSION = max(UPGRADES)
-
-UPGRADES: dict[int, tuple[str, ...]] = {
-    2: (
+    3: (
         """CREATE TABLE backstitch.shapes (
             id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
             taken_at timestamptz NOT NULL DEFAULT clock_timestamp(),
             why text NOT NULL, version text, source text,
             total text NOT NULL, objects jsonb NOT NULL)""",
     ),
+    3: (
+        """CREATE TABLE backstitch.rehearsals (
+            id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            migration_id bigint REFERENCES backstitch.migrations ON DELETE CASCADE, -- null: rehearsed by itself
+            namespace text NOT NULL, name text NOT NULL, plan_digest text NOT NULL,
+            taken_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+            summary jsonb NOT NULL, report jsonb)""",
+    ),
 }
-"""What each version of the ledger adds; only additions, so that an older operator goes on working with it."""
+"""What each later version adds, to a new ledger too. Columns are added with defaults and nothing is ever renamed or
+taken away, so that an operator of an older version goes on reading; it does not write (`upgrade_ledger`)."""
+
+LEDGER_VERSION = max(UPGRADES)
 
 
 async def shapes_exist(session: Session) -> bool:
@@ -108,27 +111,39 @@ async def ledger_exists(session: Session) -> bool:
 
 
 async def ensure_ledger(session: Session, system_identifier: str) -> None:
-    """Create the ledger where there is none, or bring it up to date; all of it or nothing. Safe when two operators do
-    it at once."""
-    if await _version(session) >= LEDGER_VERSION:
-        return
-    async with session.transaction():
-        await session.execute("SELECT pg_advisory_xact_lock(hashtext('backstitch.ledger'))")
-        version = await _version(session)
-        if not version:
-            for statement in TABLES:
-                await session.execute(statement)
-            await session.execute("INSERT INTO backstitch.about VALUES (%s, %s)", (LEDGER_VERSION, system_identifier))
-            await session.execute("INSERT INTO backstitch.fence (epoch, holder) VALUES (0, 'nobody')")
-        for number in sorted(n for n in UPGRADES if n > max(version, 1)):
-            for statement in UPGRADES[number]:
-                await session.execute(statement)
-        if version < LEDGER_VERSION:
-            await session.execute("UPDATE backstitch.about SET version = %s", (LEDGER_VERSION,))
+    """Create the ledger where there is none, or bring it up to date; all of it or nothing.
 
-
-async def _version(session: Session) -> int:
-    """Give the ledger's version; 0 where there is none."""
+    Safe when two operators do it at once. Raises TargetError: a newer version of ours has been here.
+    """
     if not await ledger_exists(session):
-        return 0
-    return int((await session.rows("SELECT version FROM backstitch.about"))[0]["version"])
+        async with session.transaction():
+            await session.execute("SELECT pg_advisory_xact_lock(hashtext('backstitch.ledger'))")
+            if not await ledger_exists(session):
+                for statement in TABLES:
+                    await session.execute(statement)
+                await session.execute("INSERT INTO backstitch.about VALUES (1, %s)", (system_identifier,))
+                await session.execute("INSERT INTO backstitch.fence (epoch, holder) VALUES (0, 'nobody')")
+    await upgrade_ledger(session)
+
+
+async def upgrade_ledger(session: Session) -> None:
+    """Bring an existing ledger to this version; all of it or nothing. Called before anything is written.
+
+    Raises TargetError: a newer version of ours has been here.
+    """
+    found = (await session.rows("SELECT version FROM backstitch.about"))[0]["version"]
+    if found == LEDGER_VERSION:
+        return
+    if found > LEDGER_VERSION:
+        raise TargetError(
+            f"The ledger of this database has version {found}, and this is a Backstitch for version {LEDGER_VERSION}: "
+            "a newer one has been here. Run that one, or a later one.",
+            reason="LedgerTooNew",
+            retry=False,
+        )
+    async with session.transaction():
+        rows = await session.rows("SELECT version FROM backstitch.about FOR UPDATE")  # another operator may be at it
+        for version in range(rows[0]["version"] + 1, LEDGER_VERSION + 1):
+            for statement in UPGRADES[version]:
+                await session.execute(statement)
+        await session.execute("UPDATE backstitch.about SET version = %s", (LEDGER_VERSION,))

@@ -45,6 +45,7 @@ async def recall(session: Session, entry: Entry) -> Record:
         finished_at=entry.finished_at,
         revert_until=entry.revert_until,
         handled_requests=tuple(entry.handled),
+        approved_by=tuple(entry.approved_by),
     )
 
 

@@ -8,10 +8,12 @@ import asyncio
 import os
 import platform
 
+from backstitch.core.approvals import Approved
 from backstitch.core.decide import Course, Past, decide
 from backstitch.core.errors import CommitUnknown, ConnectionLost, Fenced, StatementFailed, TargetError
 from backstitch.core.ordering import why_wait
 from backstitch.core.plan import Plan, content_digest
+from backstitch.core.plan_short import short_plan
 from backstitch.core.ports import Session
 from backstitch.engine.context import Run, Stopping
 from backstitch.engine.contract import is_contract_due, run_contract, with_contract
@@ -27,6 +29,7 @@ from backstitch.engine.ledger import (
     latest_entry,
 )
 from backstitch.engine.ledger_schema import ensure_ledger, ledger_exists, upgrade_ledger
+from backstitch.engine.permit import ask_to_begin
 from backstitch.engine.planning import make_plan, plan_now
 from backstitch.engine.purge import purge_ended
 from backstitch.engine.recall import read_record, recall
@@ -195,18 +198,23 @@ class _Pass:
             return await self._show(
                 self._blank(State.REFUSED, "PlanRefused", " ".join(plan.refusals), plan_digest=plan.digest)
             )
+        approved, not_yet = ask_to_begin(self.job, self.world, plan.digest)
+        if not_yet is not None:
+            blank = self._blank(not_yet.state, not_yet.reason, not_yet.message)
+            more = {"plan_digest": plan.digest, "plan": short_plan(plan), "approved_by": approved.by}
+            return await self._show(blank.model_copy(update={**more, "again_after_s": not_yet.again_after_s}))
         facts_id = (await self.session.rows("SELECT system_identifier::text AS id FROM pg_control_system()"))[0]["id"]
         await ensure_ledger(self.session, facts_id)
         fence = await self._take_fence()
         if fence is None:
             return await self._show(self._wait("DatabaseBusy", f"Waits for {await who_holds(self.session)}."))
         await purge_ended(self.session, fence)
-        entry = await self._insert(fence, plan, earlier)
+        entry = await self._insert(fence, plan, earlier, approved)
         if entry is None:
             return await self._show(self._wait("DatabaseBusy", await who_is_active(self.session)))
         return await self._drive(fence, entry)
 
-    async def _insert(self, fence: Fence, plan: Plan, earlier: Entry | None) -> Entry | None:
+    async def _insert(self, fence: Fence, plan: Plan, earlier: Entry | None, approved: Approved) -> Entry | None:
         """Write the attempt's row; None where another migration is active or another process was first."""
         job = self.job
         latest = await self._latest()
@@ -226,6 +234,7 @@ class _Pass:
                     sources=job.sources,
                     environment=job.environment,
                     handled=self.world.requests().tokens(),
+                    approved_by=approved.by,
                 )
         except StatementFailed as error:
             if error.sqlstate == "23505":
