@@ -76,7 +76,7 @@ UPGRADES: dict[int, tuple[str, ...]] = {
             why text NOT NULL, version text, source text,
             total text NOT NULL, objects jsonb NOT NULL)""",
     ),
-    3: (
+    4: (
         """CREATE TABLE backstitch.rehearsals (
             id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
             migration_id bigint REFERENCES backstitch.migrations ON DELETE CASCADE, -- null: rehearsed by itself
