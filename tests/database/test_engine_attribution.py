@@ -114,7 +114,7 @@ async def test_what_the_application_writes_while_the_backup_is_proven_is_its_own
     assert world.store is not None
     theirs = "update t set v = 'theirs' where id = 99"
     store = StoreThatTells(world.store, "manifest.json", lambda: engine.rows(theirs))
-    job = Job(namespace="shop", name="change", spec=a_spec(CHANGE, checks=[WRONG]), environment="production")
+    job = Job(namespace="shop", name="change", spec=a_spec(CHANGE, checks=[WRONG]), environment="staging")
     record = await run(job, replace(world, store=store))
     assert record.rollback is not None
     assert (record.state, record.rollback.verdict) == (State.ROLLED_BACK, "IdenticalExcept"), record

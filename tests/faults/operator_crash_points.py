@@ -66,7 +66,7 @@ class Stage:
         operator = OperatorProcess(self.api.kubeconfig, (name,), folder)
         shop = Shop(self.api, name, "shop", database, operator, folder / "backups")
         shop.create_secret()
-        shop.create_target("production")
+        shop.create_target("production", policy={"approval": {"required": 0}})
         spec = {**STORIES[story].to_plain(), "targetRef": {"name": "shop"}}
         shop.apply(
             {"apiVersion": API_VERSION, "kind": "DatabaseMigration", "metadata": {"name": "shop-it"}, "spec": spec}

@@ -16,7 +16,7 @@ from backstitch.engine.job import Job
 from backstitch.engine.run import run
 from backstitch.model.spec import MigrationSpec
 from tests.plugins.crash import Counter, crashing
-from tests.plugins.engine import Engine, a_spec
+from tests.plugins.engine import NOBODY_ASKED, Engine, a_spec
 from tests.plugins.pg import TestDatabase
 
 START = """
@@ -129,4 +129,5 @@ def in_a_child(database: TestDatabase, store: Path, story: str, counter: Counter
 
 async def _run(database: TestDatabase, store: Path, story: str, counter: Counter) -> None:
     world = crashing(await Engine(database, f"file://{store}").world(), counter)
-    await run(Job(namespace="shop", name=story, spec=STORIES[story], environment="production"), world)
+    job = Job(namespace="shop", name=story, spec=STORIES[story], environment="production", policy=NOBODY_ASKED)
+    await run(job, world)

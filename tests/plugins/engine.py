@@ -20,10 +20,14 @@ from backstitch.adapters.store_url import parse_store_url
 from backstitch.engine.job import Job, Requests, World
 from backstitch.engine.run import run
 from backstitch.model.record import Record
-from backstitch.model.spec import Environment, MigrationSpec
+from backstitch.model.spec import Environment, MigrationSpec, TargetPolicy
 from tests.plugins.pg import TestDatabase
 
 HEAD = {"targetRef": {"name": "shop"}, "version": "1", "type": "schema"}
+
+
+NOBODY_ASKED = TargetPolicy.model_validate({"approval": {"required": 0}})
+"""For production, where the test is not about approvals."""
 
 
 def a_spec(phases: str | list[Any], **changes: Any) -> MigrationSpec:
@@ -65,7 +69,9 @@ class Engine:
     async def migrate(
         self, spec: MigrationSpec, *, name: str = "change", environment: Environment = "development", **job: Any
     ) -> Record:
-        """Run one migration to rest."""
+        """Run one migration to rest. In production nobody is asked for a yes, unless the test gives a policy."""
+        if environment == "production":
+            job.setdefault("policy", NOBODY_ASKED)
         return await run(
             Job(namespace="shop", name=name, spec=spec, environment=environment, **job), await self.world()
         )
