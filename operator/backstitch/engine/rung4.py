@@ -7,15 +7,22 @@ What the application wrote since the backup does not come along; it is counted f
 
 from __future__ import annotations
 
-from backstitch.core.errors import RollbackFailed
-from backstitch.engine.backup import BackupPorts, find_backup
+import logging
+from dataclasses import replace
+
+from backstitch.core.errors import BackupFailed, RollbackFailed
+from backstitch.engine.backup import BackupPorts
 from backstitch.engine.capture import look_at_tables
 from backstitch.engine.context import Run
+from backstitch.engine.copies import sound_place
 from backstitch.engine.ledger import update_step
 from backstitch.engine.proof import written_by_others
 from backstitch.engine.proven_backup import request_of
 from backstitch.engine.restore import Restore, Stage
+from backstitch.model.backup import Manifest
 from backstitch.model.record import RollbackRecord
+
+log = logging.getLogger("backstitch.engine")
 
 
 async def restore_backup(run: Run, so_far: RollbackRecord) -> RollbackRecord:
@@ -29,14 +36,27 @@ async def restore_backup(run: Run, so_far: RollbackRecord) -> RollbackRecord:
         raise RollbackFailed(
             "The strategy is restoreBackup, but this target has no place for backups.", reason="NoBackupStorage"
         )
-    found = await find_backup(await request_of(run), world.store)
-    if found is None:
-        raise RollbackFailed(
-            f"The backup of this migration is not in {world.store.url} any more, so it cannot be restored. "
-            "Set another strategy in a new version, or restore another backup by hand.",
-            reason="BackupMissing",
+    ports = BackupPorts(world.database, world.archiver, world.store, world.clock, world.copies)
+    try:
+        manifest, store, wrong = await sound_place(
+            await request_of(run), ports.places, manifest_sha256=(run.entry.backup or {}).get("manifestSha256", "")
         )
-    restore = Restore(found[0], BackupPorts(world.database, world.archiver, world.store, world.clock))
+    except BackupFailed as error:
+        raise RollbackFailed(
+            f"{error.message} Nothing was restored. Set another strategy in a new version, or restore another backup "
+            "by hand.",
+            reason=error.reason,
+        ) from error
+    for trouble in wrong:
+        log.warning("a place of the backup cannot be relied on", extra={"detail": trouble, "used": store.url})
+    return await put_in_place(run, so_far, manifest, replace(ports, store=store), rung=4)
+
+
+async def put_in_place(
+    run: Run, so_far: RollbackRecord, manifest: Manifest, ports: BackupPorts, *, rung: int
+) -> RollbackRecord:
+    """Swap the backup in and mark every step undone; see `restore_backup`."""
+    restore = Restore(manifest, ports)
     if await restore.stage() is not Stage.SWAPPED:
         await _ask_first(run)
     report = await restore.run()
@@ -53,7 +73,7 @@ async def restore_backup(run: Run, so_far: RollbackRecord) -> RollbackRecord:
     )
     return so_far.model_copy(
         update={
-            "rung": 4,
+            "rung": rung,
             "steps_undone": len(run.record.steps),
             "archived": (f"database {report.kept_as}",),
             "differences": (*lost, *report.not_carried_over),
