@@ -38,11 +38,20 @@ def end_of(sample: Path) -> str:
 
 
 def run(sample: Path, database: TestDatabase, backups: Path) -> tuple[int, dict[str, Any], str]:
-    """Run one through the command line; gives exit code, status, and what it said."""
+    """Read its plan, say yes to it and run it through the command line; gives exit code, status, and what it said."""
+    _, plan, _ = call("plan", sample, database)
+    code, document, said = call(
+        "run", sample, database, "--backup-to", f"file://{backups}", "--approve", plan["digest"]
+    )
+    return code, document.get("status", {}), said
+
+
+def call(verb: str, sample: Path, database: TestDatabase, *options: str) -> tuple[int, dict[str, Any], str]:
+    """Call `backstitch` in production; gives exit code, the JSON, and what it said."""
     done = subprocess.run(
         [
-            *[sys.executable, "-m", "backstitch", "run", str(sample), "--with", str(TARGET)],
-            *["--environment", "production", "--backup-to", f"file://{backups}", "-o", "json"],
+            *[sys.executable, "-m", "backstitch", verb, str(sample), "--with", str(TARGET)],
+            *["--environment", "production", "-o", "json", *options],
         ],
         env={**os.environ, "BACKSTITCH_DATABASE": database.url, "PYTHONPATH": str(ROOT / "operator")},
         capture_output=True,
@@ -50,7 +59,7 @@ def run(sample: Path, database: TestDatabase, backups: Path) -> tuple[int, dict[
         check=False,
         timeout=LIMIT_S,
     )
-    return done.returncode, json.loads(done.stdout or "{}").get("status", {}), done.stderr
+    return done.returncode, json.loads(done.stdout or "{}"), done.stderr
 
 
 def fill(database: TestDatabase, sample: Path) -> None:

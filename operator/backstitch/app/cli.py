@@ -83,6 +83,7 @@ def _given(**values: Any) -> Any:
 @click.option(
     "--backup-to", metavar="URL", help="file:///directory or s3://bucket/prefix (keys from AWS_*); `none`: no backup."
 )
+@click.option("--approve", metavar="DIGEST", help="My yes to the plan with this digest, as `plan` shows it.")
 @click.option("--retry", is_flag=True, help="Try again what was rolled back or stopped, although nothing changed.")
 def run(file: Path, debug: bool, **values: Any) -> None:
     """Run the migration in FILE until it rests."""

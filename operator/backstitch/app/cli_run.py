@@ -6,6 +6,7 @@ Same engine, same ledger as the operator: what one began the other can go on wit
 
 from __future__ import annotations
 
+import getpass
 import os
 import secrets
 import sys
@@ -19,7 +20,9 @@ from backstitch.app.cli_documents import Documents, read_files
 from backstitch.app.cli_outcome import OK, REFUSED, UNSETTLED, code_of
 from backstitch.app.output import Display, Lines, document_of, full_text, give, give_json, say
 from backstitch.app.wiring import is_on_this_machine, open_database, open_storage, open_tools, open_world, plan_backup
+from backstitch.core.approvals import Approval
 from backstitch.core.errors import UsageError
+from backstitch.core.permission import Permit
 from backstitch.core.plan import Plan
 from backstitch.engine.job import Job, Requests, World
 from backstitch.engine.run import make_plan, run
@@ -27,6 +30,8 @@ from backstitch.model.duration import parse_duration
 from backstitch.model.record import Record
 from backstitch.model.spec import DatabaseMigration, Environment, MigrationSpec, MigrationTarget, TargetPolicy
 from backstitch.model.states import RESTING, State
+
+SHORTEST_DIGEST = 12
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Given:
     retry: bool = False
     role: str | None = None
     wait: str = "10m"
+    approve: str | None = None  # the digest of the plan that was read, or its first characters
 
 
 @dataclass(frozen=True)
@@ -107,8 +113,23 @@ async def run_file(file: Path, given: Given) -> int:
             world = replace(world, archiver=tools, store=open_storage(backup.storage, os.environ))
             policy = (job.policy or TargetPolicy()).model_copy(update={"backup": "full"})
             job = replace(job, policy=policy)
+    if given.approve:
+        job = replace(job, permit=await _permit_of(given.approve, job, world))
     requests = Requests(retry=secrets.token_hex(8)) if given.retry else Requests()
     return await show_run(job, world, requests, given, notes, limit_s=limit_s)
+
+
+async def _permit_of(digest: str, job: Job, world: World) -> Permit:
+    """Give this person's yes to the plan whose digest they name. Raises UsageError: the plan is another one now."""
+    plan = await make_plan(job, world)
+    if len(digest) < SHORTEST_DIGEST or not plan.digest.startswith(digest):
+        raise UsageError(
+            f"--approve {digest}: the plan has digest {plan.digest} now. Read it with `backstitch plan`, and give at "
+            f"least {SHORTEST_DIGEST} characters of that."
+        )
+    who = getpass.getuser()
+    yes = Approval(name="--approve", approver=who, plan_digest=plan.digest, created=world.clock.now())
+    return Permit(approvals=(yes,))
 
 
 async def plan_file(file: Path, given: Given) -> int:
@@ -149,7 +170,7 @@ async def show_run(
         for note in notes:
             display.note(note)
         record = await run(job, world)
-        while record.state not in RESTING:
+        while record.state not in RESTING and record.state is not State.AWAITING_APPROVAL:
             if record.state is State.WAITING and world.clock.monotonic() - began > limit_s:
                 display.note(f"Waited {given.wait} (--wait); nothing was touched. Run it again later.")
                 break
@@ -168,7 +189,7 @@ async def show_run(
 
 
 def _how_to_go_on(record: Record, job: Job) -> str:
-    if record.state in RESTING or record.state in (State.PENDING, State.WAITING):
+    if record.state in RESTING or record.state in (State.PENDING, State.WAITING, State.AWAITING_APPROVAL):
         return ""
     return (
         f"{job.name} is {record.state}; its ledger in the database knows how far it is. Run the same command again to "
@@ -194,7 +215,7 @@ def give_record(record: Record, spec: MigrationSpec, given: Given, *, shown: boo
 
 def plan_text(plan: Plan, job: Job) -> str:
     """Give a plan for people."""
-    lines = [f"Plan of {job.name} {job.spec.version} for {job.environment} (digest {plan.digest[:16]}):"]
+    lines = [f"Plan of {job.name} {job.spec.version} for {job.environment} (digest {plan.digest}):"]
     phase = ""
     for step in plan.steps:
         if step.phase != phase:

@@ -50,8 +50,8 @@ class Approved:
         void = f" Not counted: {'; '.join(self.void)}." if self.void else ""
         people = "1 approval" if self.needed == 1 else f"{self.needed} approvals"
         return (
-            f"The plan needs {people}{have}. Read it, then: kubectl dbmigrations approve {migration} "
-            f"(a MigrationApproval with planDigest {plan_digest}).{void}"
+            f"The plan needs {people}{have}. Read it, then say yes to digest {plan_digest}: "
+            f"kubectl dbmigrations approve {migration} (a MigrationApproval), or --approve on the command line.{void}"
         )
 
 
