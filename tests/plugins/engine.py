@@ -20,12 +20,14 @@ from backstitch.adapters.store_url import parse_store_url
 from backstitch.engine.job import Job, Requests, World
 from backstitch.engine.run import run
 from backstitch.model.record import Record
+from backstitch.model.rehearsal_spec import RehearsalSpec
 from backstitch.model.spec import Environment, MigrationSpec, TargetPolicy
 from tests.plugins.pg import TestDatabase
 
 HEAD = {"targetRef": {"name": "shop"}, "version": "1", "type": "schema"}
 
 
+NOT_REHEARSED = RehearsalSpec(no_room="this test is about something else")
 NOBODY_ASKED = TargetPolicy.model_validate({"approval": {"required": 0}})
 """For production, where the test is not about approvals."""
 
@@ -69,7 +71,9 @@ class Engine:
     async def migrate(
         self, spec: MigrationSpec, *, name: str = "change", environment: Environment = "development", **job: Any
     ) -> Record:
-        """Run one migration to rest. In production nobody is asked for a yes, unless the test gives a policy."""
+        """Run one migration to rest. In production nobody is asked for a yes and nothing is rehearsed, unless the test
+        gives a policy or says how."""
+        job.setdefault("rehearsal", NOT_REHEARSED)
         if environment == "production":
             job.setdefault("policy", NOBODY_ASKED)
         return await run(

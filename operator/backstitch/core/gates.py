@@ -7,11 +7,10 @@ Times are for production's size: what grows with the rows is multiplied by produ
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backstitch.core.trace import as_planned, grows_with_rows, is_felt
-from backstitch.model.rehearsal import Gate, GateResult, LockSeen, QueryFinding, Rehearsal, StatementTrace
+from backstitch.model.rehearsal import Gate, GateResult, LockSeen, Rehearsal, StatementTrace
 from backstitch.model.rehearsal_spec import RehearsalSpec
 
 DEFAULT_LOCK_BUDGET = "2s"
@@ -25,7 +24,6 @@ class Measured:
     """What the gates need beside the report: sizes in bytes, taken on the copy."""
 
     rewritten_bytes: int = 0  # of files and indexes that were written anew, while the old ones are still there
-    backup_proven: bool = True
     strategy: str = "auto"
     deadline: str = "1h"
 
@@ -46,16 +44,17 @@ def size_in_bytes(text: str) -> int:
     return int(found[1]) * int(1024 ** _POWERS[found[2] or ""])
 
 
-def judge(report: Rehearsal, spec: RehearsalSpec, measured: Measured) -> tuple[Gate, ...]:
-    """Give every gate with its answer. A rehearsal that ended early has only those that it came to."""
-    gates = [_backup(measured)]
+def judge(report: Rehearsal, spec: RehearsalSpec, measured: Measured, workload: Gate | None = None) -> tuple[Gate, ...]:
+    """Give every gate with its answer; one that ended early has only those that it came to.
+
+    `workload`: core.workload.workload_gate's answer, where a check makes the application's statements a gate.
+    """
+    gates = [_backup(report)]
     if report.failure and not report.statements:
         return tuple(gates)
     gates += [_checks(report), _reversible(report, measured), _as_planned(report, spec)]
     gates += [_locks(report, spec), _duration(report, spec, measured), _disk(report, spec, measured)]
-    if report.queries:
-        gates.append(_workload(report.queries))
-    return tuple(gates)
+    return (*gates, workload) if workload is not None else tuple(gates)
 
 
 def passes(report: Rehearsal, *, accept_unproven: bool) -> bool:
@@ -99,10 +98,10 @@ def _gate(name: str, result: GateResult, message: str, allowed: str = "", measur
     )
 
 
-def _backup(measured: Measured) -> Gate:
-    if measured.backup_proven:
-        return _gate("backupProven", "held", "The copy was restored from the backup and has the same rows.")
-    return _gate("backupProven", "broken", "The copy could not be made from the backup. Look at the backup's storage.")
+def _backup(report: Rehearsal) -> Gate:
+    if report.place == "sample":  # its rows are the target's; the whole backup was restored and compared before
+        return _gate("backupProven", "held", "The backup is proven; the copy has its schema and a sample of the rows.")
+    return _gate("backupProven", "held", "The copy was restored from the backup and has the same rows.")
 
 
 def _checks(report: Rehearsal) -> Gate:
@@ -194,11 +193,3 @@ def _disk(report: Rehearsal, spec: RehearsalSpec, measured: Measured) -> Gate:
         spec.disk_free,
         seen,
     )
-
-
-def _workload(queries: Sequence[QueryFinding]) -> Gate:
-    bad = [q for q in queries if q.verdict not in ("works", "notTried")]
-    if not bad:
-        return _gate("workload", "held", f"{len(queries)} statements of the application still work.")
-    said = "; ".join(f"after {q.phase}: {q.query[:80]} {q.verdict} ({q.detail[:120]})" for q in bad[:SHOWN])
-    return _gate("workload", "broken", f"Statements of the application would change: {said}.")

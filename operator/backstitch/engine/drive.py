@@ -14,12 +14,15 @@ from backstitch.core.errors import (
     StepFailed,
     StorageError,
 )
-from backstitch.core.policy import parse_duration
 from backstitch.engine.context import Interrupted, Run
 from backstitch.engine.ledger import update_migration
 from backstitch.engine.phases import apply_phase, verify
-from backstitch.engine.prepare import prepare, sweep
+from backstitch.engine.prepare import baselines, prepare, sweep
+from backstitch.engine.rehearse_phase import note_waiver, rehearse_run
+from backstitch.engine.rehearse_story import RunHere
 from backstitch.engine.rollback import roll_back, stop_capture
+from backstitch.engine.shape import leave_shape
+from backstitch.model.duration import parse_duration
 from backstitch.model.record import Record, RollbackRecord
 from backstitch.model.states import RESTING, TRANSITIONS, Event, State
 
@@ -28,21 +31,27 @@ DEFAULT_DEADLINE = "1h"
 
 _WHEN_IT_CANNOT = {
     State.BACKING_UP: Event.BACKUP_FAILED,
+    State.REHEARSING: Event.REHEARSAL_FAILED,
     State.MIGRATING: Event.STEP_FAILED,
     State.VERIFYING: Event.CHECK_INCONCLUSIVE,
     State.ROLLING_BACK: Event.ROLLBACK_FAILED,
 }
 
+UNTOUCHED = (State.BACKING_UP, State.REHEARSING)
+
 log = logging.getLogger("backstitch.engine")
 
 
-async def drive(run: Run) -> Record:
-    """Go on until the attempt rests. Raises Fenced, ConnectionLost, CommitUnknown, TargetError."""
+async def drive(run: Run, run_here: RunHere) -> Record:
+    """Go on until the attempt rests; `run_here` is what a rehearsal runs on its copy.
+
+    Raises Fenced, ConnectionLost, CommitUnknown, TargetError.
+    """
     while run.record.state not in RESTING:
         try:
-            await _one_state(run)
+            await _one_state(run, run_here)
         except Interrupted as interrupted:
-            if run.record.state is State.BACKING_UP:  # nothing was touched, so there is nothing to roll back
+            if run.record.state in UNTOUCHED:  # there is nothing to roll back
                 interrupted.event = Event.STOP_REQUESTED
             await move(run, interrupted.event, reason=_reason(interrupted.event), message=interrupted.cause)
         except StepFailed as error:
@@ -62,22 +71,22 @@ async def drive(run: Run) -> Record:
     return run.record
 
 
-async def _one_state(run: Run) -> None:
+async def _one_state(run: Run, run_here: RunHere) -> None:
     phases = run.entry.spec.phases
     match run.record.state:
         case State.BACKING_UP:
             start, backup = await prepare(run)
             await run.publish(backup=backup)
-            deadline = parse_duration(run.entry.spec.deadline or DEFAULT_DEADLINE)
-            await move(
-                run,
-                Event.BACKUP_PROVEN,
-                phase=phases[0].name,
-                start=start,
-                backup=backup.to_plain(),
-                started_at="now",
-                deadline_at=deadline,
-            )
+            if run.rules.rehearsal:
+                await move(run, Event.BACKUP_PROVEN_REHEARSAL_ASKED, start=start, backup=backup.to_plain())
+            else:
+                await note_waiver(run)
+                await _begin(run, Event.BACKUP_PROVEN, start, backup=backup.to_plain())
+            run.entry = await run.reread()
+        case State.REHEARSING:
+            await rehearse_run(run, run_here)
+            start = {**(run.entry.start or {}), "baselines": await baselines(run)}
+            await _begin(run, Event.REHEARSAL_PROVEN, start)
             run.entry = await run.reread()
         case State.MIGRATING:
             index = run.entry.phases_done
@@ -87,6 +96,7 @@ async def _one_state(run: Run) -> None:
             await _verify(run)
         case State.ROLLING_BACK:
             record = await roll_back(run)
+            await leave_shape(run)
             await move(
                 run,
                 Event.ROLLBACK_PROVEN,
@@ -96,6 +106,13 @@ async def _one_state(run: Run) -> None:
             )
         case state:
             raise AssertionError(f"nothing drives {state}")
+
+
+async def _begin(run: Run, event: Event, start: dict[str, Any], **columns: Any) -> None:
+    """Begin with the changes: from here on the deadline counts."""
+    deadline = parse_duration(run.entry.spec.deadline or DEFAULT_DEADLINE)
+    phase = run.entry.spec.phases[0].name
+    await move(run, event, phase=phase, start=start, started_at="now", deadline_at=deadline, **columns)
 
 
 async def _verify(run: Run) -> None:
@@ -111,6 +128,7 @@ async def _verify(run: Run) -> None:
     run.heed_requests()  # the last moment at which a rollback needs no rollback window
     await run.heed_deadline()
     await stop_capture(run)
+    await leave_shape(run)
     rollback = run.entry.spec.rollback
     window = parse_duration((rollback.revert_window if rollback else None) or DEFAULT_REVERT_WINDOW)
     await move(

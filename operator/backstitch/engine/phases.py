@@ -103,6 +103,7 @@ async def verify(run: Run, checks: list[Check], phase: str | None) -> None:
         phase=phase,
         statement_timeout_ms=CHECK_TIMEOUT_MS,
         search_path=tuple(run.entry.spec.search_path or (DEFAULT_SCHEMA,)),
+        whole=run.job.whole_copy,
     )
 
     async def _see(result: CheckResult) -> None:

@@ -26,15 +26,22 @@ async def prepare(run: Run) -> tuple[dict[str, Any], BackupRecord]:
     record, rows = await back_up(run)
     run.heed_requests()
     start = await take_start(run.session, rows)
+    start["baselines"] = await baselines(run)
+    return start, record
+
+
+async def baselines(run: Run) -> dict[str, object]:
+    """Measure what checks compare with afterwards; as late as can be, because the application writes meanwhile."""
     spec = run.entry.spec
     checks = [c for p in spec.phases for c in p.checks or []] + list(spec.checks or [])
     where = CheckContext(
         search_path=tuple(spec.search_path or (DEFAULT_SCHEMA,)),
         queries=queries_of(spec, run.job.policy),
         touched=touched_tables(spec, run.entry.sources),
+        workload=run.job.workload,
+        whole=run.job.whole_copy,
     )
-    start["baselines"] = await take_baselines(run.session, checks, where)
-    return start, record
+    return await take_baselines(run.session, checks, where)
 
 
 async def sweep(run: Run) -> None:

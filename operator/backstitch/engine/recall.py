@@ -6,6 +6,7 @@ from __future__ import annotations
 from backstitch.core.ports import Database, Session
 from backstitch.engine.ledger import Entry, latest_entry, read_steps
 from backstitch.engine.ledger_schema import ledger_exists
+from backstitch.engine.rehearsal_ledger import summary_of_attempt
 from backstitch.model.checks import CheckResult
 from backstitch.model.record import BackupRecord, Record, RollbackRecord, StepRecord
 
@@ -40,6 +41,7 @@ async def recall(session: Session, entry: Entry) -> Record:
         steps=steps,
         checks=tuple(CheckResult.model_validate(c) for c in entry.checks),
         backup=BackupRecord.model_validate(entry.backup) if entry.backup else None,
+        rehearsal=await summary_of_attempt(session, entry.id),
         rollback=RollbackRecord.model_validate(entry.rollback) if entry.rollback else None,
         started_at=entry.started_at,
         finished_at=entry.finished_at,

@@ -19,7 +19,7 @@ from backstitch.engine.context import Run, Stopping
 from backstitch.engine.contract import is_contract_due, run_contract, with_contract
 from backstitch.engine.drive import drive, move
 from backstitch.engine.fence import Fence, take_fence, who_holds
-from backstitch.engine.history import refused_by_history, schema_version, siblings_of
+from backstitch.engine.history import refused_by_history, siblings_of, version_now
 from backstitch.engine.job import Job, World
 from backstitch.engine.ledger import (
     Entry,
@@ -193,11 +193,13 @@ class _Pass:
         waiting = why_wait(self.job.name, self.job.spec, siblings_of(self.job, entries))
         if waiting:
             return await self._show(self._wait(*waiting))
-        plan = await plan_now(self.session, self.job, schema_version(entries))
+        plan = await plan_now(self.session, self.job, await version_now(self.session, entries))
         if plan.refusals:
             return await self._show(
                 self._blank(State.REFUSED, "PlanRefused", " ".join(plan.refusals), plan_digest=plan.digest)
             )
+        if plan.drifted and self.job.rules.drift_waits and not (self.job.spec.assume and self.job.spec.assume.drift):
+            return await self._show(self._wait("Drifted", " ".join(plan.warnings)))
         approved, not_yet = ask_to_begin(self.job, self.world, plan.digest)
         if not_yet is not None:
             blank = self._blank(not_yet.state, not_yet.reason, not_yet.message)
@@ -270,7 +272,7 @@ class _Pass:
                 await move(running, Event.RETRY_REQUESTED, reason="RetryRequested",
                            message="A person asked to check again.", handled=handled)  # fmt: skip
                 await running.publish(handled_requests=tuple(handled))
-            record = await drive(running)
+            record = await drive(running, run)
             if record.state is State.SUCCEEDED and running.entry.whole != running.entry.spec:
                 return await self._rest(await running.reread(), record)
             return record

@@ -230,8 +230,8 @@ class TracingSession:
                 phase=place.phase,
                 step=place.step,
                 statement=without_literals(text),
-                started_ms=self._tracer.since(started),
-                duration_ms=took * 1000,
+                started_ms=round(self._tracer.since(started), 1),
+                duration_ms=round(took * 1000, 2),
                 locks=locks,
                 rewrote=_names(after.rewritten(before)),
                 built=_names(after.built(before)),
@@ -277,7 +277,7 @@ def _locks(start: Look, held_ms: dict[tuple[int, str], float]) -> tuple[LockSeen
     return tuple(
         sorted(
             (
-                LockSeen(relation=start.relations[oid].name, mode=mode, held_ms=ms, blocks=blocks(mode))
+                LockSeen(relation=start.relations[oid].name, mode=mode, held_ms=round(ms, 1), blocks=blocks(mode))
                 for (oid, mode), ms in held_ms.items()
                 if oid in start.relations
             ),

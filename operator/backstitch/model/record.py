@@ -12,6 +12,7 @@ from backstitch.model.base import Frozen
 from backstitch.model.checks import CheckResult
 from backstitch.model.plan_short import PlanShort
 from backstitch.model.point_in_time import RestorePoint, SideProof
+from backstitch.model.rehearsal_record import RehearsalRecord
 from backstitch.model.states import State
 
 StepState = Literal["pending", "running", "done", "undone", "failed"]
@@ -95,6 +96,7 @@ class Record(Frozen):
     steps: tuple[StepRecord, ...] = ()
     checks: tuple[CheckResult, ...] = ()
     backup: BackupRecord | None = None
+    rehearsal: RehearsalRecord | None = None
     rollback: RollbackRecord | None = None
     approved_by: tuple[str, ...] = ()  # whose yes the plan has
     plan: PlanShort | None = None  # while it waits for a yes or its window
