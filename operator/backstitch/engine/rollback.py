@@ -9,6 +9,7 @@ from backstitch.engine.context import Run
 from backstitch.engine.ledger import update_migration
 from backstitch.engine.proof import prove
 from backstitch.engine.rung4 import restore_backup
+from backstitch.engine.rung5 import restore_point_in_time
 from backstitch.engine.undo import Undone, undo_all
 from backstitch.model.record import RollbackRecord
 
@@ -27,6 +28,8 @@ async def roll_back(run: Run) -> RollbackRecord:
     undone = Undone()
     if strategy == "restoreBackup":
         so_far = await restore_backup(run, so_far)
+    elif strategy == "pointInTime":
+        so_far = await restore_point_in_time(run, so_far)
     else:
         undone = await undo_all(run)
     await stop_capture(run)

@@ -58,7 +58,7 @@ async def put_in_place(
     """Swap the backup in and mark every step undone; see `restore_backup`."""
     restore = Restore(manifest, ports)
     if await restore.stage() is not Stage.SWAPPED:
-        await _ask_first(run)
+        await ask_first(run)
     report = await restore.run()
     for ordinal, _ in enumerate(run.record.steps):
         async with run.transaction():
@@ -81,7 +81,7 @@ async def put_in_place(
     )
 
 
-async def _ask_first(run: Run) -> None:
+async def ask_first(run: Run) -> None:
     """Count what others wrote since the start; raise unless the spec accepts that loss."""
     start = run.entry.start or {}
     written = {}
