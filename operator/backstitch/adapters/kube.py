@@ -17,6 +17,7 @@ from backstitch.model.names import API_VERSION, FIELD_MANAGER, FINALIZER, GROUP,
 
 MIGRATIONS = "databasemigrations"
 TARGETS = "migrationtargets"
+APPROVALS = "migrationapprovals"
 KINDS = {MIGRATIONS: "DatabaseMigration", TARGETS: "MigrationTarget"}
 _PAGE = "200"
 
@@ -63,6 +64,15 @@ class Cluster:
             return await self._api.request("GET", _ours(plural, key.namespace, key.name))
         except Gone:
             return None
+
+    async def approvals_of(self, migration: Key) -> list[Body]:
+        """Give the MigrationApprovals that name a migration. Raises ApiError; Gone where their CRD is not installed."""
+        answer = await self._api.request(
+            "GET",
+            _ours(APPROVALS, migration.namespace),
+            query={"fieldSelector": f"spec.migrationRef.name={migration.name}"},
+        )
+        return list(answer.get("items", []))
 
     async def list_objects(self, plural: str, namespace: str | None = None) -> AsyncIterator[Body]:
         """Give all objects of a kind, in pages, of one namespace or of all. Raises ApiError."""

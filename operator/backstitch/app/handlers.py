@@ -13,7 +13,7 @@ from typing import Any
 
 import kopf
 
-from backstitch.adapters.kube import MIGRATIONS, TARGETS
+from backstitch.adapters.kube import APPROVALS, MIGRATIONS, TARGETS
 from backstitch.app.settings import OperatorSettings
 from backstitch.model.names import GROUP, VERSION
 
@@ -39,7 +39,7 @@ def make_registry(on_event: OnEvent, on_cleanup: Callable[[], Awaitable[None]]) 
         # kopf's own small readers: its piggybacking would import the whole synchronous client
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
-    for plural in (MIGRATIONS, TARGETS):
+    for plural in (MIGRATIONS, TARGETS, APPROVALS):
 
         @kopf.on.event(GROUP, VERSION, plural, registry=registry, id=f"wake-{plural}", param=plural)
         async def wake(*, event: Any, body: kopf.Body, param: Any = plural, **_: Any) -> None:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from backstitch.adapters.kube import MIGRATIONS, Cluster, Key
 from backstitch.app import events
 from backstitch.app.events import EventPoster
+from backstitch.app.job_of import job_of
 from backstitch.app.logs import about
 from backstitch.app.metrics import Metrics
 from backstitch.app.registry import Registry, Seen, seen_of
@@ -154,17 +155,7 @@ class _Pass:
             return await self._wait("ConfigMapMissing", f"Waits for {', '.join(missing)}.", parts.look_again_s)
         store = await parts.targets.store(target)
         archiver = await parts.targets.archiver(target)
-        job = Job(
-            namespace=self._key.namespace,
-            name=self._key.name,
-            spec=self._spec,
-            environment=target.spec.environment,
-            sources=sources,
-            policy=target.spec.policy,
-            backup_keep=target.keep,
-            siblings=parts.registry.siblings(self._seen),
-            owner_role=target.spec.owner_role,
-        )
+        job = await job_of(parts.cluster, parts.registry, self._seen, self._body, self._spec, target, sources)
         world = World(
             database=target.database,
             clock=parts.clock,
@@ -258,7 +249,7 @@ class _Pass:
 
     async def _observe(self, record: Record) -> None:
         """Take a record from the engine. Before the first change the object gets our finalizer, or this raises."""
-        begun = record.state not in RESTING and record.state is not State.WAITING
+        begun = record.state not in RESTING and record.state not in (State.WAITING, State.AWAITING_APPROVAL)
         if begun and not self._held and not self._cannot_hold:
             held = await self._parts.cluster.add_finalizer(MIGRATIONS, self._key, self._seen.uid)
             self._held = held == "held"

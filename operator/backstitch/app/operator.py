@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from backstitch.adapters.clock import SystemClock
-from backstitch.adapters.kube import MIGRATIONS, TARGETS, Cluster, Key
+from backstitch.adapters.kube import APPROVALS, MIGRATIONS, TARGETS, Cluster, Key
 from backstitch.adapters.kube_api import ApiError, Gone
 from backstitch.app.events import EventPoster
 from backstitch.app.handlers import make_registry, run_kopf
@@ -173,6 +173,9 @@ class Operator:
             if not gone and self._is_target_news(body):
                 self._targets.wake(key)
                 self._wake_users(key)
+            return
+        if plural == APPROVALS:  # given or taken back
+            self._migrations.wake(Key(key.namespace, body["spec"]["migrationRef"]["name"]))
             return
         if gone:
             if self._registry.forget(key, body["metadata"]["uid"]) is not None:

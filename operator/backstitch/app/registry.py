@@ -15,7 +15,7 @@ from typing import Any
 from backstitch.adapters.kube import Key
 from backstitch.core.decide import Asked
 from backstitch.core.ordering import Sibling
-from backstitch.model.names import CANCEL, FINALIZER, RETRY, ROLLBACK
+from backstitch.model.names import CANCEL, FINALIZER, PAUSE, RETRY, ROLLBACK
 from backstitch.model.states import RESTING, State
 
 
@@ -73,6 +73,7 @@ def seen_of(body: dict[str, Any]) -> Seen:
             retry=annotations.get(RETRY),
             rollback=annotations.get(ROLLBACK),
             cancel=annotations.get(CANCEL),
+            pause=annotations.get(PAUSE),
             deleted="deletionTimestamp" in metadata,
         ),
         handled=tuple(status.get("handledRequests") or ()),

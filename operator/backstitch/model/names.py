@@ -13,6 +13,11 @@ RETRY = f"{GROUP}/retry"
 ROLLBACK = f"{GROUP}/rollback"
 CANCEL = f"{GROUP}/cancel"
 
+# No request but a state: it holds while the annotation is there, whatever its value.
+PAUSE = f"{GROUP}/pause"
+
+AUTHOR = f"{GROUP}/author"  # who wrote the migration; guarded by a policy of the chart
+
 LEDGER_SCHEMA = "backstitch"
 QUARANTINE_SCHEMA = "backstitch_quarantine"
 OWN_SCHEMAS = (LEDGER_SCHEMA, QUARANTINE_SCHEMA)
