@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happens between success and the end of the revert window: taken back by another migration, closed, contracted?"""
+"""What happens between success and the end of the revert window: taken back by another one, closed, contracted?"""
 
 from __future__ import annotations
 

@@ -44,6 +44,8 @@ class Plan(Frozen):
 
     steps: tuple[PlannedStep, ...] = ()
     refusals: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    drifted: bool = False  # the schema is not as the last migration left it; a warning says what differs
     digest: str = ""
 
 

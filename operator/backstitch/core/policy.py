@@ -24,6 +24,7 @@ class Rules:
     lock_timeout_ms: int = 800  # below deadlock_timeout (1 s): in most deadlocks we give up first
     lock_allowance_s: float = 60.0
     rollback_on_delete: bool = True
+    drift_waits: bool = False  # nothing begins while the schema is not as the last migration left it
     rehearsal: bool = False  # the whole migration and its rollback run on a copy first
     rehearsal_waived: str = ""  # why not, where the environment asks for it and the target has no room
 
@@ -43,6 +44,7 @@ ENVIRONMENTS: dict[Environment, Rules] = {
         seed=True,
         approvals=1,
         hazards_block=True,
+        drift_waits=True,
         rehearsal=True,
     ),
 }
@@ -67,6 +69,8 @@ def rules_for(environment: Environment, policy: TargetPolicy | None, rehearsal: 
     if policy.approval is not None and policy.approval.required is not None:
         # also 0 in production: the MigrationTarget is the platform team's own word
         rules = replace(rules, approvals=policy.approval.required)
+    if policy.drift is not None:
+        rules = replace(rules, drift_waits=policy.drift == "wait")
     if policy.on_delete is not None:
         rules = replace(rules, rollback_on_delete=policy.on_delete == "rollback")
     return rules

@@ -3,22 +3,33 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from backstitch.core.ordering import Sibling, version_key
+from backstitch.core.ports import Session
 from backstitch.engine.job import Job
 from backstitch.engine.ledger import Entry
 from backstitch.engine.ledger_schema import ACTIVE
+from backstitch.engine.shape import adopted
 from backstitch.model.revert import CONTRACT_SUFFIX
 from backstitch.model.states import State
 
 
-def schema_version(entries: list[Entry]) -> str | None:
-    """Give the version of the migration that succeeded last, by the server's clock."""
-    done = [
+def schema_version(entries: list[Entry], taken_in: tuple[datetime, str] | None = None) -> str | None:
+    """Give the version of what came last, by the server's clock: a migration that succeeded, or an existing database
+    that was taken in (`taken_in`: when, and at which version)."""
+    done = [] if taken_in is None else [taken_in]
+    done += [
         (e.finished_at, e.version)
         for e in entries
         if e.state is State.SUCCEEDED and e.finished_at is not None and not e.name.endswith(CONTRACT_SUFFIX)
     ]
     return max(done)[1] if done else None
+
+
+async def version_now(session: Session, entries: list[Entry]) -> str | None:
+    """Give the schema version of a database, see `schema_version`."""
+    return schema_version(entries, await adopted(session))
 
 
 def refused_by_history(job: Job, entries: list[Entry]) -> tuple[str, str] | None:

@@ -7,10 +7,11 @@ from backstitch.core.plan import Plan, token_of
 from backstitch.core.plan import make_plan as plan_of
 from backstitch.core.ports import Session
 from backstitch.engine.facts import read_facts
-from backstitch.engine.history import schema_version
+from backstitch.engine.history import version_now
 from backstitch.engine.job import Job, World
 from backstitch.engine.ledger import latest_entries
 from backstitch.engine.ledger_schema import ledger_exists
+from backstitch.engine.shape import find_drift
 
 
 async def make_plan(job: Job, world: World) -> Plan:
@@ -18,7 +19,7 @@ async def make_plan(job: Job, world: World) -> Plan:
     session = await world.database.connect(purpose="plan", read_only=True)
     try:
         entries = await latest_entries(session) if await ledger_exists(session) else []
-        return await plan_now(session, job, schema_version(entries))
+        return await plan_now(session, job, await version_now(session, entries))
     finally:
         await session.close()
 
@@ -40,4 +41,12 @@ async def plan_now(session: Session, job: Job, schema_version: str | None) -> Pl
         found = (await session.rows(f"SELECT count(*) AS n FROM {table.qualified.sql}"))[0]["n"]
         if found != wanted:
             wrong.append(f"The migration assumes {wanted} rows in {table.qualified}, but there are {found}.")
-    return plan.model_copy(update={"refusals": (*plan.refusals, *wrong)})
+    drift = await find_drift(session)
+    drifted = drift is not None and drift.is_there
+    return plan.model_copy(
+        update={
+            "refusals": (*plan.refusals, *wrong),
+            "drifted": drifted,
+            "warnings": (*plan.warnings, f"{drift} `backstitch adopt` accepts it.") if drifted else plan.warnings,
+        }
+    )

@@ -15,6 +15,8 @@ from backstitch.engine.backup import BackupPorts, secure_backup
 from backstitch.engine.catalog import read_catalog
 from backstitch.engine.context import Run
 from backstitch.engine.fingerprint import fingerprint
+from backstitch.engine.history import version_now
+from backstitch.engine.ledger import latest_entries
 from backstitch.engine.prove_point import StartRows, prove_point
 from backstitch.engine.restore_point import make_restore_point, refuse_without_archive
 from backstitch.model.backup import BackupRequest, Manifest
@@ -121,9 +123,5 @@ async def database_identity(session: Session) -> str:
 
 
 async def schema_version(run: Run) -> str | None:
-    """Give the version of the last migration that succeeded here."""
-    rows = await run.session.rows(
-        "SELECT version FROM backstitch.migrations WHERE state = 'Succeeded' "
-        "AND right(name, 9) <> '.contract' ORDER BY finished_at DESC LIMIT 1"
-    )
-    return str(rows[0]["version"]) if rows else None
+    """Give the version that the schema has."""
+    return await version_now(run.session, await latest_entries(run.session))

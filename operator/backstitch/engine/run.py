@@ -15,7 +15,7 @@ from backstitch.core.ordering import why_wait
 from backstitch.core.plan import Plan, content_digest
 from backstitch.core.plan_short import short_plan
 from backstitch.core.ports import Session
-from backstitch.engine.context import Run, Stopping
+from backstitch.engine.context import Paused, Run, Stopping
 from backstitch.engine.contract import is_contract_due, run_contract, with_contract
 from backstitch.engine.drive import drive, move
 from backstitch.engine.fence import Fence, take_fence, who_holds
@@ -35,7 +35,7 @@ from backstitch.engine.purge import purge_ended
 from backstitch.engine.recall import read_record, recall
 from backstitch.engine.restore import reopen_interrupted
 from backstitch.engine.revert import close_window, note_request, who_is_active, why_no_rollback
-from backstitch.engine.stopping import forget_stop, note_stop
+from backstitch.engine.stopping import forget_stop, note_pause, note_stop
 from backstitch.engine.take_back import take_back
 from backstitch.model.record import Record, StepRecord
 from backstitch.model.states import Event, State
@@ -279,6 +279,8 @@ class _Pass:
         except Fenced:
             await running.publish(again_after_s=AGAIN_S)
             return running.record
+        except Paused:
+            return await note_pause(running)
         except Stopping:
             return await note_stop(running)
         except asyncio.CancelledError:  # the time to stop in is up; the statement is cancelled, its transaction gone

@@ -14,12 +14,53 @@ from typing import Any
 
 from backstitch.core.ports import Session
 from backstitch.engine.catalog import read_catalog
+from backstitch.engine.context import Run
 from backstitch.engine.fingerprint import fingerprint
 from backstitch.engine.ledger_schema import shapes_exist
 from backstitch.model.catalog import Fingerprint
 from backstitch.model.drift import Drift, without_parts
 
-_CATALOGS = ["class", "attribute", "attrdef", "constraint", "index", "trigger", "rewrite", "policy", "proc", "aggregate", "type", "enum", "range", "namespace", "sequence", "inherits", "partitioned_table", "description", "extension", "statistic_ext", "publication", "publication_rel", "default_acl", "event_trigger", "cast", "operator", "collation", "opclass", "opfamily", "foreign_table", "foreign_server", "foreign_data_wrapper", "language", "seclabel", "db_role_setting", "largeobject_metadata", "transform", "ts_config", "ts_dict"]
+_CATALOGS = [
+    "class",
+    "attribute",
+    "attrdef",
+    "constraint",
+    "index",
+    "trigger",
+    "rewrite",
+    "policy",
+    "proc",
+    "aggregate",
+    "type",
+    "enum",
+    "range",
+    "namespace",
+    "sequence",
+    "inherits",
+    "partitioned_table",
+    "description",
+    "extension",
+    "statistic_ext",
+    "publication",
+    "publication_rel",
+    "default_acl",
+    "event_trigger",
+    "cast",
+    "operator",
+    "collation",
+    "opclass",
+    "opfamily",
+    "foreign_table",
+    "foreign_server",
+    "foreign_data_wrapper",
+    "language",
+    "seclabel",
+    "db_role_setting",
+    "largeobject_metadata",
+    "transform",
+    "ts_config",
+    "ts_dict",
+]
 _VERSIONS = " UNION ALL ".join(
     f"SELECT {n} AS n, count(*) || '/' || coalesce(sum(hashint8(xmin::text::bigint * 65536 + "
     f"(ctid::text::point)[1]::bigint)), 0) AS seen FROM pg_catalog.pg_{name}"
@@ -77,6 +118,12 @@ async def keep_shape(
     await session.execute(
         "UPDATE backstitch.shapes SET objects = '{}' WHERE id < %s AND objects <> '{}'", (rows[0]["id"],)
     )
+
+
+async def leave_shape(run: Run) -> None:
+    """Take down the schema that this migration leaves, or leaves behind when it has gone back."""
+    async with run.transaction():
+        await keep_shape(run.session, f"migration {run.entry.name} (version {run.entry.version})")
 
 
 async def find_drift(session: Session) -> Drift | None:

@@ -53,6 +53,7 @@ class CurrentState(Snake):
     schema_version: str | None = None
     tables: list[str] | None = None
     row_counts: dict[str, int] | None = None
+    drift: bool | None = None
 
 
 class TargetTable(Snake):

@@ -14,6 +14,7 @@ from backstitch.model.check_kinds import ColumnName, TableName
 from backstitch.model.checks import Check
 from backstitch.model.duration import DURATION
 from backstitch.model.operations import OPERATIONS, Operation
+from backstitch.model.rehearsal_spec import RehearsalSpec
 from backstitch.model.revert import SPEC_RULES, why_unclear
 from backstitch.model.rollback_spec import RollbackSpec
 from backstitch.model.step import Step
@@ -50,6 +51,9 @@ class Assumptions(Frozen):
         json_schema_extra={"maxItems": 200},
     )
     row_counts: dict[str, int] | None = Field(default=None, description="Exact number of rows by table.", max_length=50)
+    drift: bool | None = Field(
+        default=None, description="true: begin also where the schema is not as the last migration left it."
+    )
 
 
 class Phase(Frozen):
@@ -220,6 +224,11 @@ class TargetPolicy(Frozen):
         default=None,
         description="When a running migration's object is deleted: roll back (default) or finish.",
     )
+    drift: Literal["wait", "warn"] | None = Field(
+        default=None,
+        description="When the schema is not as the last migration left it: wait until a person adopts it (default in "
+        "production), or only say so in the plan.",
+    )
     approval: ApprovalPolicy | None = Field(default=None, description="Who must say yes to a plan.")
     windows: list[Window] | None = Field(
         default=None, description="When migrations may begin; default any time.", min_length=1, max_length=20
@@ -238,6 +247,9 @@ class TargetSpec(Frozen):
     policy: TargetPolicy | None = Field(default=None, description="Stricter (in development: other) rules.")
     suspend: bool | None = Field(default=None, description="Nothing begins on this target while it is true.")
     owner_role: str | None = Field(default=None, description="SET ROLE to this before any statement.", max_length=63)
+    rehearsal: RehearsalSpec | None = Field(
+        default=None, description="How migrations are rehearsed on a copy before they touch this database."
+    )
 
 
 class MigrationTarget(Frozen):
