@@ -117,9 +117,9 @@ def test_namespaced_there_is_nothing_cluster_wide(helm: Helm) -> None:
     assert {each["kind"] for each in objects} & CLUSTER_WIDE == set()
     rules = of_kind(helm.render("plain"), "ClusterRole")
     (wide,) = [each["rules"] for each in rules if each["metadata"]["name"] == "backstitch-operator"]
-    roles = of_kind(objects, "Role")
+    roles = [each for each in of_kind(objects, "Role") if not each["metadata"]["name"].endswith("-lease")]
     assert {each["metadata"]["namespace"]: each["rules"] for each in roles} == {"shop": wide, "billing": wide}
-    bindings = of_kind(objects, "RoleBinding")
+    bindings = [each for each in of_kind(objects, "RoleBinding") if not each["metadata"]["name"].endswith("-lease")]
     assert [each["metadata"]["namespace"] for each in bindings] == ["shop", "billing"]
     for each in bindings:
         assert each["roleRef"]["kind"] == "Role"
@@ -205,6 +205,10 @@ def test_every_setting_of_the_chart_reaches_the_operator(helm: Helm) -> None:
             probe_s=30,
             look_again_s=5,
             grace_s=30,
+            lease_name="stitches",
+            lease_namespace="backstitch",
+            lease_duration_s=20,
+            lease_retry_s=2.5,
         ).model_dump()
     )
     beside = {"http_port", "http_host"}  # fixed: the probes and the policy name the port
@@ -227,10 +231,13 @@ def test_every_override_of_the_pod_is_used(helm: Helm) -> None:
 
 
 def test_what_needs_two_pods_is_there_only_with_two(helm: Helm) -> None:
-    one, two = helm.render(), helm.render(sets=["replicas=2"])
+    one, two = helm.render(sets=["replicas=1"]), helm.render()
     assert of_kind(one, "PodDisruptionBudget") == []
     assert "topologySpreadConstraints" not in pod_of(one)
     assert of_kind(one, "Deployment")[0]["spec"]["replicas"] == 1
+    assert of_kind(one, "Deployment")[0]["spec"]["strategy"] == {"type": "Recreate"}
+    assert of_kind(two, "Deployment")[0]["spec"]["replicas"] == 2
+    assert of_kind(two, "Deployment")[0]["spec"]["strategy"] == {"type": "RollingUpdate"}
     (budget,) = of_kind(two, "PodDisruptionBudget")
     labels = of_kind(two, "Deployment")[0]["spec"]["template"]["metadata"]["labels"]
     assert budget["spec"]["selector"]["matchLabels"].items() <= labels.items()

@@ -18,18 +18,22 @@ def test_roles_in_one_namespace_are_enough_to_run_a_migration_there(
     # the test's operator runs outside and comes as the user `operator`, not as the service account
     objects = helm.render(sets=["crds.install=false", f"watch.namespaces={{{namespace}}}"], namespace=namespace)
     rights = [each for each in objects if each["kind"] in {"Role", "RoleBinding"}]
-    assert len(rights) == 2
+    assert len(rights) == 4
     for each in rights:
         if each["kind"] == "RoleBinding":
             each["subjects"] = [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "operator"}]
         api_server.run_kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(each))
-    operator = OperatorProcess(api_server.kubeconfig_for("operator"), (namespace,), tmp_path)
+    lease = {"BACKSTITCH_LEASE_NAMESPACE": namespace}
+    operator = OperatorProcess(api_server.kubeconfig_for("operator"), (namespace,), tmp_path, **lease)
     shop = Shop(api_server, namespace, "shop", shop_database, operator, tmp_path / "backups")
     assert_rights_are_enough(shop)
     for verb, resource, where, answer in (
         ("get", "secrets", namespace, "yes"),
         ("list", "secrets", namespace, "no"),
         ("get", "secrets", "default", "no"),
+        ("create", "leases.coordination.k8s.io", namespace, "yes"),
+        ("delete", "leases.coordination.k8s.io", namespace, "no"),
+        ("create", "leases.coordination.k8s.io", "default", "no"),
         ("list", "databasemigrations.backstitch.dev", "default", "no"),
     ):
         asked = f"{verb} {resource} in {where}"

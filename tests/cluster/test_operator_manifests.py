@@ -33,8 +33,11 @@ def bound(installed: ApiServer) -> Iterator[ApiServer]:
     installed.run_kubectl(
         "create", "clusterrolebinding", "test-operator", "--clusterrole=backstitch-operator", "--user=operator"
     )
+    role = ("--role=backstitch-lease", "--user=operator", "--namespace=backstitch")
+    installed.run_kubectl("create", "rolebinding", "test-operator", *role)
     yield installed
     installed.run_kubectl("delete", "clusterrolebinding", "test-operator")
+    installed.run_kubectl("delete", "rolebinding", "test-operator", "--namespace=backstitch")
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -59,7 +62,7 @@ def test_the_api_server_takes_them_without_a_warning(installed: ApiServer, file:
 
 
 def test_the_pod_itself_is_let_into_a_restricted_namespace(installed: ApiServer) -> None:
-    deployment = yaml.safe_load((MANIFESTS / "deployment.yaml").read_text())
+    deployment = next(yaml.safe_load_all((MANIFESTS / "deployment.yaml").read_text()))
     pod: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -76,7 +79,8 @@ def test_the_pod_itself_is_let_into_a_restricted_namespace(installed: ApiServer)
 def test_the_operator_runs_a_migration_with_just_these_rights(
     bound: ApiServer, namespace: str, shop_database: TestDatabase, tmp_path: Path
 ) -> None:
-    operator = OperatorProcess(bound.kubeconfig_for("operator"), (), tmp_path)  # no namespaces: all of the cluster
+    lease = {"BACKSTITCH_LEASE_NAMESPACE": "backstitch"}  # no namespaces: all of the cluster
+    operator = OperatorProcess(bound.kubeconfig_for("operator"), (), tmp_path, **lease)
     shop = Shop(bound, namespace, "shop", shop_database, operator, tmp_path / "backups")
     assert_rights_are_enough(shop)
 
@@ -95,6 +99,7 @@ def test_the_operator_runs_a_migration_with_just_these_rights(
         ("create", "pods", False),
         ("list", "namespaces", False),
         ("list", "customresourcedefinitions", False),
+        ("create", "leases", False),  # in all namespaces; in its own it may
     ],
 )
 def test_the_operators_rights_end_there(bound: ApiServer, verb: str, resource: str, allowed: bool) -> None:
