@@ -30,6 +30,10 @@ class Stopping(Exception):
     """This process was told to end: stop between two units, whatever the direction. No event of the migration."""
 
 
+class Paused(Stopping):
+    """A person paused the migration: the same, until they take that back. Ways back are not paused."""
+
+
 class Run:
     """One run of one attempt, holding the database."""
 
@@ -61,7 +65,8 @@ class Run:
             # One message: the limits are set only where the lease row still has our epoch, and that row is held.
             await self.fence.check(
                 "set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true), "
-                "set_config('search_path', %s, true), set_config('backstitch.actor', %s, true)",
+                "set_config('search_path', %s, true), set_config('backstitch.actor', %s, true), "
+                "set_config('backstitch.self', 'on', true)",  # no write of ours is taken for the application's
                 (str(lock_timeout_ms), str(statement_timeout_ms), self.search_path, actor),
             )
             yield
@@ -98,7 +103,7 @@ class Run:
     def heed_requests(self) -> None:
         """Raise Interrupted when somebody asked to stop; called between units and batches, going forward only.
 
-        Raises Stopping too, see `heed_stop`.
+        Raises Stopping too, see `heed_stop`, and Paused.
         """
         self.heed_stop()
         asked = self.world.requests()
@@ -108,6 +113,8 @@ class Run:
             raise Interrupted(Event.ROLLBACK_REQUESTED, "A person asked for a rollback.")
         if asked.deleted and self.rules.rollback_on_delete:
             raise Interrupted(Event.STOP_REQUESTED, "The DatabaseMigration was deleted while it was running.")
+        if asked.pause is not None and not self.job.on_copy:
+            raise Paused
 
     async def heed_deadline(self) -> None:
         """Raise Interrupted when the deadline has passed, by the server's clock."""

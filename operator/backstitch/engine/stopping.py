@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What does a run leave behind when its process is told to stop? A word in the ledger of where it is, and nothing open.
+"""What does a run leave behind when its process is told to stop, or when a person pauses it? A word in the ledger of
+where it is, and nothing open.
 
 The state stays what it is: stopping a process is no event in the life of a migration. Who comes next goes on.
 """
@@ -16,10 +17,24 @@ from backstitch.model.record import Record
 from backstitch.model.states import State
 
 OPERATOR_STOPPING = "OperatorStopping"
+PAUSED = "Paused"
+PAUSED_AGAIN_S = 60.0  # taking the pause back wakes it at once; this is for its deadline, which goes on
 NOTE_LIMIT_S = 2.0
 AGAIN_S = 1.0
 
 log = logging.getLogger("backstitch.engine")
+
+
+async def note_pause(run: Run) -> Record:
+    """Write down where a person's pause holds the run; give the record."""
+    message = (
+        f"A person paused it {_where(run)}. Nothing is half done; it goes on there when annotation "
+        "backstitch.dev/pause is taken away, and rolls back when its deadline passes before that."
+    )
+    async with run.transaction():
+        await update_migration(run.session, run.id, reason=PAUSED, message=message)
+    await run.publish(reason=PAUSED, message=message, again_after_s=PAUSED_AGAIN_S)
+    return run.record
 
 
 async def note_stop(run: Run) -> Record:
@@ -27,9 +42,7 @@ async def note_stop(run: Run) -> Record:
 
     While rolling back the ledger's reason stays, because it is the rollback's; only the status says that it pauses.
     """
-    doing = next((s.name for s in run.record.steps if s.state == "running"), None)
-    where = f"in step {doing}" if doing else f"while {run.record.state}"
-    message = f"The operator was told to stop {where}. Nothing is half done; the next one goes on there."
+    message = f"The operator was told to stop {_where(run)}. Nothing is half done; the next one goes on there."
     try:
         async with asyncio.timeout(NOTE_LIMIT_S):
             if run.record.state is not State.ROLLING_BACK:
@@ -43,8 +56,13 @@ async def note_stop(run: Run) -> Record:
 
 async def forget_stop(run: Run) -> None:
     """Take the word of an earlier process away: this one goes on."""
-    if run.record.reason != OPERATOR_STOPPING:
+    if run.record.reason not in (OPERATOR_STOPPING, PAUSED):
         return
     async with run.transaction():
         await update_migration(run.session, run.id, reason="", message="")
     run.record = run.record.model_copy(update={"reason": "", "message": ""})
+
+
+def _where(run: Run) -> str:
+    doing = next((s.name for s in run.record.steps if s.state == "running"), None)
+    return f"in step {doing}" if doing else f"while {run.record.state}"
