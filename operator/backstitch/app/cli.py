@@ -15,7 +15,10 @@ import click
 
 from backstitch import __version__
 from backstitch.app.cli_outcome import OK, REFUSED, UNSETTLED, WRONG_USAGE, execute, tell_unexpected
+from backstitch.app.cli_rehearse import rehearse
+from backstitch.app.cli_report import report
 from backstitch.app.cli_roundtrip import roundtrip
+from backstitch.app.cli_schema import adopt, close, drift
 from backstitch.app.logs import set_up_logs
 from backstitch.app.output import give, say
 from backstitch.core.errors import BackstitchError
@@ -84,6 +87,7 @@ def _given(**values: Any) -> Any:
     "--backup-to", metavar="URL", help="file:///directory or s3://bucket/prefix (keys from AWS_*); `none`: no backup."
 )
 @click.option("--approve", metavar="DIGEST", help="My yes to the plan with this digest, as `plan` shows it.")
+@click.option("--without-rehearsal", metavar="WHY", help="Go without the rehearsal that production asks for.")
 @click.option("--retry", is_flag=True, help="Try again what was rolled back or stopped, although nothing changed.")
 def run(file: Path, debug: bool, **values: Any) -> None:
     """Run the migration in FILE until it rests."""
@@ -156,15 +160,15 @@ def lint(paths: tuple[Path, ...], output: str, environment: Any) -> None:
     from backstitch.app.cli_lint import blocks, lint_paths  # noqa: PLC0415
     from backstitch.core.lint import to_json, to_sarif, to_text  # noqa: PLC0415
 
-    report = lint_paths(paths, environment)
+    found = lint_paths(paths, environment)
     match output:
         case "text":
-            give(to_text(report).rstrip("\n"))
+            give(to_text(found).rstrip("\n"))
         case "json":
-            give(to_json(report).rstrip("\n"))
+            give(to_json(found).rstrip("\n"))
         case _:
-            give(to_sarif(report, __version__).rstrip("\n"))
-    sys.exit(REFUSED if blocks(report, environment) else OK)
+            give(to_sarif(found, __version__).rstrip("\n"))
+    sys.exit(REFUSED if blocks(found, environment) else OK)
 
 
 @cli.command()
@@ -197,7 +201,11 @@ def operator() -> None:
         sys.exit(UNSETTLED)
 
 
+cli.add_command(report)
+cli.add_command(rehearse)
 cli.add_command(roundtrip)
+for command in (drift, adopt, close):
+    cli.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

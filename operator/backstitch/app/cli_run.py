@@ -19,15 +19,28 @@ from backstitch.adapters.conninfo import ConnectionSettings, parse_url
 from backstitch.app.cli_documents import Documents, read_files
 from backstitch.app.cli_outcome import OK, REFUSED, UNSETTLED, code_of
 from backstitch.app.output import Display, Lines, document_of, full_text, give, give_json, say
-from backstitch.app.wiring import is_on_this_machine, open_database, open_storage, open_tools, open_world, plan_backup
+from backstitch.app.wiring import (
+    is_on_this_machine,
+    open_database,
+    open_other_server,
+    open_storage,
+    open_tools,
+    open_world,
+    plan_backup,
+)
 from backstitch.core.approvals import Approval
 from backstitch.core.errors import UsageError
 from backstitch.core.permission import Permit
 from backstitch.core.plan import Plan
+from backstitch.core.rehearsal_summary import estimates, summary_of
+from backstitch.core.rehearsal_text import estimate_text
 from backstitch.engine.job import Job, Requests, World
+from backstitch.engine.rehearsal_ledger import rehearsal_of_plan
 from backstitch.engine.run import make_plan, run
 from backstitch.model.duration import parse_duration
 from backstitch.model.record import Record
+from backstitch.model.rehearsal import Rehearsal
+from backstitch.model.rehearsal_spec import RehearsalSpec
 from backstitch.model.spec import DatabaseMigration, Environment, MigrationSpec, MigrationTarget, TargetPolicy
 from backstitch.model.states import RESTING, State
 
@@ -47,6 +60,7 @@ class Given:
     retry: bool = False
     role: str | None = None
     wait: str = "10m"
+    without_rehearsal: str | None = None  # why this run goes without one
     approve: str | None = None  # the digest of the plan that was read, or its first characters
 
 
@@ -73,6 +87,7 @@ class Asked:
             policy=policy or (spec.policy if spec else None),
             backup_keep=keep or 10,
             owner_role=given.role or (spec.owner_role if spec else None),
+            rehearsal=_rehearsal(spec.rehearsal if spec else None, given),
         )
 
 
@@ -99,9 +114,20 @@ async def run_file(file: Path, given: Given) -> int:
     """Run the migration of a file until it rests. Gives the exit code."""
     asked = read_asked(file, given)
     limit_s = parse_limit(given.wait)
+    job, world, notes = await prepared(asked, given)
+    if given.approve:
+        job = replace(job, permit=await _permit_of(given.approve, job, world))
+    requests = Requests(retry=secrets.token_hex(8)) if given.retry else Requests()
+    return await show_run(job, world, requests, given, notes, limit_s=limit_s)
+
+
+async def prepared(
+    asked: Asked, given: Given, *, rehearsal: RehearsalSpec | None = None, copy_on: str | None = None
+) -> tuple[Job, World, list[str]]:
+    """Give the job and the ports with a place for backups, and what to tell. Raises UsageError, TargetError."""
     in_file = asked.target.spec.backup if asked.target else None
     backup = plan_backup(given.backup_to, in_file, asked.environment, os.environ)
-    job = asked.job(given)
+    job = asked.job(given) if rehearsal is None else replace(asked.job(given), rehearsal=rehearsal)
     database = open_database(asked.settings, role=job.owner_role)
     world = open_world(database)
     notes = [f"{job.name} {job.spec.version} on {asked.settings.where} ({asked.environment}).", backup.said]
@@ -113,10 +139,15 @@ async def run_file(file: Path, given: Given) -> int:
             world = replace(world, archiver=tools, store=open_storage(backup.storage, os.environ))
             policy = (job.policy or TargetPolicy()).model_copy(update={"backup": "full"})
             job = replace(job, policy=policy)
-    if given.approve:
-        job = replace(job, permit=await _permit_of(given.approve, job, world))
-    requests = Requests(retry=secrets.token_hex(8)) if given.retry else Requests()
-    return await show_run(job, world, requests, given, notes, limit_s=limit_s)
+    if copy_on is not None:
+        world = replace(world, other_server=await open_other_server(open_database(parse_url(copy_on))))
+    return job, world, notes
+
+
+def _rehearsal(spec: RehearsalSpec | None, given: Given) -> RehearsalSpec | None:
+    if given.without_rehearsal is None:
+        return spec
+    return (spec or RehearsalSpec()).model_copy(update={"no_room": given.without_rehearsal})
 
 
 async def _permit_of(digest: str, job: Job, world: World) -> Permit:
@@ -136,11 +167,15 @@ async def plan_file(file: Path, given: Given) -> int:
     """Show what a migration would do; touches nothing."""
     asked = read_asked(file, given)
     job = asked.job(given)
-    plan = await make_plan(job, open_world(open_database(asked.settings, role=job.owner_role)))
+    world = open_world(open_database(asked.settings, role=job.owner_role))
+    plan = await make_plan(job, world)
+    report = await rehearsal_of_plan(world.database, job.namespace, job.name, plan.digest)
     if given.output == "json":
-        give_json({**plan.to_plain(), "name": job.name, "version": job.spec.version, "environment": asked.environment})
+        more = {"rehearsal": summary_of(report, accept_unproven=False).to_plain()} if report else {}
+        head = {"name": job.name, "version": job.spec.version, "environment": asked.environment}
+        give_json({**plan.to_plain(), **head, **more})
     else:
-        give(plan_text(plan, job))
+        give(plan_text(plan, job, report))
     return REFUSED if plan.refusals else OK
 
 
@@ -213,18 +248,21 @@ def give_record(record: Record, spec: MigrationSpec, given: Given, *, shown: boo
         give(full_text(record, spec))
 
 
-def plan_text(plan: Plan, job: Job) -> str:
-    """Give a plan for people."""
+def plan_text(plan: Plan, job: Job, report: Rehearsal | None = None) -> str:
+    """Give a plan for people; with times where it was rehearsed."""
+    times = estimates(report) if report is not None else {}
     lines = [f"Plan of {job.name} {job.spec.version} for {job.environment} (digest {plan.digest}):"]
     phase = ""
     for step in plan.steps:
         if step.phase != phase:
             phase = step.phase
             lines.append(f"phase {phase}")
-        lines.append(f"  step {step.name} ({step.operation})")
+        took = f": {estimate_text(times[step.name])}" if step.name in times else ""
+        lines.append(f"  step {step.name} ({step.operation}){took}")
         lines += [f"    {statement}" for statement in step.statements]
         if not step.certain:
             lines.append("    (planned when its turn comes: an earlier sql step may change what it stands on)")
         lines += [f"    {hazard.level}: {hazard.message} [{hazard.id}]" for hazard in step.hazards]
+    lines += [f"WARNING: {warning}" for warning in plan.warnings]
     lines += [f"REFUSED: {reason}" for reason in plan.refusals]
     return "\n".join(lines)

@@ -35,6 +35,7 @@ async def job_of(
         backup_keep=target.keep,
         siblings=registry.siblings(seen),
         owner_role=target.spec.owner_role,
+        rehearsal=target.spec.rehearsal,
         permit=await _permit(cluster, seen, body, target),
     )
 

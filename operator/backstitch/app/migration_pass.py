@@ -163,6 +163,7 @@ class _Pass:
             store=store,
             observe=self._observe,
             requests=lambda: parts.registry.asked(self._key, self._seen.uid),
+            other_server=await parts.targets.other_server(target),
             term=parts.term(),
             stopping=parts.stopping,
         )

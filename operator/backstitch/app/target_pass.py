@@ -106,12 +106,14 @@ class TargetPasses:
             policy=target.spec.policy,
             backup_keep=target.keep,
             owner_role=target.spec.owner_role,
+            rehearsal=target.spec.rehearsal,
         )
         world = World(
             database=target.database,
             clock=self._parts.clock,
             archiver=await self._parts.targets.archiver(target),
             store=await self._parts.targets.store(target),
+            other_server=await self._parts.targets.other_server(target),
             term=self._parts.term(),
             stopping=self._parts.stopping,
         )

@@ -21,9 +21,11 @@ from backstitch.adapters.postgres import PostgresDatabase
 from backstitch.adapters.storage import open_store
 from backstitch.adapters.store_url import parse_store_url
 from backstitch.adapters.tools import find_tools
+from backstitch.app.wiring import open_other_server
 from backstitch.core.errors import BackupFailed, TargetError, UsageError
 from backstitch.core.policy import rules_for
 from backstitch.core.ports import Archiver, Clock, ObjectStore
+from backstitch.engine.job import OtherServer
 from backstitch.model.base import Frozen
 from backstitch.model.operations.run_sql import ConfigMapKey
 from backstitch.model.spec import BackupStorage, MigrationSpec, SecretRef, TargetSpec
@@ -142,9 +144,24 @@ class Targets:
             tools = await find_tools(await self._major(target))
             return PgArchiver(target.database, tools, role=target.spec.owner_role)
         except BackupFailed as error:
-            if not rules_for(target.spec.environment, target.spec.policy).backup:
+            if not rules_for(target.spec.environment, target.spec.policy, target.spec.rehearsal).backup:
                 return None
             raise TargetError(error.message, reason=error.reason, retry=False) from None
+
+    async def other_server(self, target: Target) -> OtherServer | None:
+        """Give the server that copies for rehearsals are made on, where the target names one.
+
+        Raises NotThere (`SecretMissing`), TargetError: it cannot be reached, or its tools are missing.
+        """
+        ref = target.spec.rehearsal.secret_ref if target.spec.rehearsal else None
+        if ref is None:
+            return None
+        secret = SecretRef(name=ref.name, ssl_mode=ref.ssl_mode)
+
+        async def settings() -> ConnectionSettings:
+            return await self._settings(target.key.namespace, secret, patience_s=10.0)
+
+        return await open_other_server(await PostgresDatabase.load(settings))
 
     async def _major(self, target: Target) -> int:
         """Give the server's major version, asked at most once a minute: it costs a connection."""

@@ -17,10 +17,10 @@ from backstitch.adapters.dump import open_archiver
 from backstitch.adapters.postgres import PostgresDatabase
 from backstitch.adapters.storage import open_store
 from backstitch.adapters.store_url import parse_store_url
-from backstitch.core.errors import BackupFailed, UsageError
+from backstitch.core.errors import BackupFailed, TargetError, UsageError
 from backstitch.core.policy import ENVIRONMENTS
 from backstitch.core.ports import Archiver, ObjectStore
-from backstitch.engine.job import World
+from backstitch.engine.job import OtherServer, World
 from backstitch.model.spec import BackupStorage, Environment
 
 NO_BACKUP = "none"
@@ -99,6 +99,19 @@ async def open_tools(database: PostgresDatabase, role: str | None, *, required: 
         if required:
             raise
         return None, error.message
+
+
+async def open_other_server(database: PostgresDatabase) -> OtherServer:
+    """Give a server that copies for rehearsals are made on. Raises TargetError (`ToolsMissing` where it has none)."""
+    session = await database.connect(purpose="look", read_only=True)
+    try:
+        version = session.server_version
+    finally:
+        await session.close()
+    try:
+        return OtherServer(database, await open_archiver(database, version))
+    except BackupFailed as error:
+        raise TargetError(error.message, reason=error.reason, retry=False) from None
 
 
 def is_on_this_machine(host: str) -> bool:

@@ -65,6 +65,7 @@ def status_of(
         steps=[_step(s, limit) for s in record.steps or _planned_steps(spec)],
         checks=[_check(c, limit) for c in record.checks] or None,
         backup=_backup(record.backup) if record.backup else None,
+        rehearsal=record.rehearsal,
         rollback=_rollback(record.rollback) if record.rollback else None,
         blockers=_lines(record.blockers),
         # the newest are kept: an old token is never asked for again, the annotation holds one value only

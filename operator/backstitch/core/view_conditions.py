@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from backstitch.core.view_text import backup_summary, check_summary, message_of, proof_of
+from backstitch.core.view_text import backup_summary, check_summary, message_of, proof_of, rehearsal_summary
 from backstitch.model.conditions import (
     MAX_MESSAGE,
     MIGRATION_CONDITIONS,
@@ -143,9 +143,16 @@ def _backed_up(record: Record) -> Said:
 
 
 def _rehearsed(record: Record) -> Said:
-    if record.state is S.REHEARSING:
-        return Said("False", R.RUNNING, "A rehearsal runs on a copy.")
-    return Said("False", R.NOT_REQUIRED, "The target's policy asks for no rehearsal.")
+    found = record.rehearsal
+    if found is None:
+        if record.state is S.REHEARSING:
+            return Said("False", R.RUNNING, "The migration and its rollback are run on a copy.")
+        return Said("False", R.NOT_REQUIRED, "The target's policy asks for no rehearsal, or none was made yet.")
+    if found.waived:
+        return Said("False", R.REHEARSAL_WAIVED, f"There was no rehearsal: {found.waived}")
+    if found.result == "Proven":
+        return Said("True", R.REHEARSAL_PROVEN, rehearsal_summary(found))
+    return Said("False", R.REHEARSAL_NOT_PROVEN, rehearsal_summary(found))
 
 
 def _migrated(record: Record, row: Row) -> Said:

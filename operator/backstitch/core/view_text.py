@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from backstitch.model.checks import CheckResult
 from backstitch.model.names import RETRY, ROLLBACK
 from backstitch.model.record import BackupRecord, Record, RollbackRecord, StepRecord
+from backstitch.model.rehearsal_record import RehearsalRecord
 from backstitch.model.spec import MigrationSpec
 from backstitch.model.states import State
 
@@ -88,6 +89,20 @@ def backup_summary(backup: BackupRecord) -> str:
         return f"no backup: {backup.waived}"
     proven = "proven" if backup.proven else "NOT proven"
     return f"{size_text(backup.bytes)} at {backup.place}, {proven}"
+
+
+def rehearsal_summary(rehearsal: RehearsalRecord) -> str:
+    """Give one line about the rehearsal: its result, its times, and what did not hold."""
+    if rehearsal.waived:
+        return f"none: {rehearsal.waived}"
+    said = (
+        f"{'proven' if rehearsal.result == 'Proven' else 'NOT proven'} on a copy ({rehearsal.place}): forward "
+        f"{duration_text(rehearsal.forward_ms)}, back {duration_text(rehearsal.rollback_ms)}"
+    )
+    if rehearsal.verdict:
+        said += f", {rehearsal.verdict} after the rollback"
+    said += f", the application waits {duration_text(rehearsal.longest_lock_ms)} at most"
+    return "; ".join([said, *(rehearsal.gates or [])])
 
 
 def check_summary(check: CheckResult) -> str:

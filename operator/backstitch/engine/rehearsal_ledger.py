@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 
-from backstitch.core.ports import Session
+from backstitch.core.ports import Database, Session
 from backstitch.model.rehearsal import Rehearsal
 from backstitch.model.rehearsal_record import RehearsalRecord
 
@@ -45,7 +45,7 @@ async def summary_of_attempt(session: Session, migration_id: int) -> RehearsalRe
     return RehearsalRecord.model_validate(rows[0]["summary"]) if rows else None
 
 
-async def report_of_attempt(session: Session, migration_id: int) -> Rehearsal | None:
+async def read_rehearsal(session: Session, migration_id: int) -> Rehearsal | None:
     """Give the whole report of the rehearsal of an attempt, or None."""
     if not (await session.rows(_THERE))[0]["there"]:
         return None
@@ -65,3 +65,12 @@ async def report_of_plan(session: Session, namespace: str, name: str, plan_diges
         (namespace, name, plan_digest, plan_digest),
     )
     return Rehearsal.model_validate(rows[0]["report"]) if rows else None
+
+
+async def rehearsal_of_plan(database: Database, namespace: str, name: str, plan_digest: str) -> Rehearsal | None:
+    """Look a plan's rehearsal up in a database that may have no ledger. Raises TargetError."""
+    session = await database.connect(purpose="plan", read_only=True)
+    try:
+        return await report_of_plan(session, namespace, name, plan_digest)
+    finally:
+        await session.close()

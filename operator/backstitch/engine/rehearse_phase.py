@@ -15,7 +15,7 @@ from backstitch.engine.backup import BackupPorts, secure_backup
 from backstitch.engine.context import Interrupted, Run, Stopping
 from backstitch.engine.ledger_schema import upgrade_ledger
 from backstitch.engine.proven_backup import request_of
-from backstitch.engine.rehearsal_ledger import report_of_attempt, save_rehearsal
+from backstitch.engine.rehearsal_ledger import read_rehearsal, save_rehearsal
 from backstitch.engine.rehearse import rehearse
 from backstitch.engine.rehearse_story import Abandoned, RunHere
 from backstitch.model.rehearsal import Rehearsal
@@ -35,7 +35,7 @@ async def rehearse_run(run: Run, run_here: RunHere) -> Rehearsal:
     Raises RehearsalFailed with what a person can do, BackupFailed, StorageError, TargetError, Interrupted, Fenced.
     """
     accept = bool((run.job.rehearsal or RehearsalSpec()).accept_unproven)
-    report = await report_of_attempt(run.session, run.id)
+    report = await read_rehearsal(run.session, run.id)
     if report is None:
         report = await _rehearse(run, run_here)
         await _keep(run, summary_of(report, accept_unproven=accept), report)

@@ -74,6 +74,8 @@ class Reason(StrEnum):
     BACKUP_PROVEN = "BackupProven"
     BACKUP_NOT_PROVEN = "BackupNotProven"
     REHEARSAL_PROVEN = "RehearsalProven"
+    REHEARSAL_NOT_PROVEN = "RehearsalNotProven"
+    REHEARSAL_WAIVED = "RehearsalWaived"
     ALL_STEPS_DONE = "AllStepsDone"
     STEPS_UNDONE = "StepsUndone"
     CHECKS_HOLD = "ChecksHold"

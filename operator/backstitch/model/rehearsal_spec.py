@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from backstitch.model.base import Frozen
 
@@ -42,8 +42,16 @@ class SampleSpec(Frozen):
     )
 
 
+_OTHER: JsonValue = {
+    "rule": "(has(self.place) && self.place == 'otherServer') == has(self.secretRef)",
+    "message": "place otherServer and secretRef belong together",
+}
+
+
 class RehearsalSpec(Frozen):
     """Before the first change the whole migration and its rollback run on a copy made from the fresh backup."""
+
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-validations": [_OTHER]})
 
     required: bool | None = Field(
         default=None,
@@ -88,3 +96,9 @@ class RehearsalSpec(Frozen):
         default=None,
         description="A person's yes to statements that locked more than the plan said.",
     )
+
+    @model_validator(mode="after")
+    def _server_is_named(self) -> RehearsalSpec:
+        if (self.place == "otherServer") != (self.secret_ref is not None):
+            raise ValueError("place otherServer and secretRef belong together")
+        return self

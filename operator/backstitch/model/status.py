@@ -19,6 +19,7 @@ from backstitch.model.checks import CheckOutcome
 from backstitch.model.conditions import MAX_MESSAGE, Condition
 from backstitch.model.plan_short import PlanShort
 from backstitch.model.record import ProofVerdict, StepState
+from backstitch.model.rehearsal_record import RehearsalRecord
 from backstitch.model.states import State
 
 MAX_TEXT = 1000
@@ -137,6 +138,7 @@ class MigrationStatus(Frozen):
         default=None, description="The checks that ran."
     )
     backup: BackupStatus | None = Field(default=None, description="The backup before the first change.")
+    rehearsal: RehearsalRecord | None = Field(default=None, description="What a rehearsal on a copy showed.")
     rollback: RollbackStatus | None = Field(default=None, description="What a rollback did and proved.")
     blockers: Lines | None = Field(default=None, description="Sessions that hold a lock this waits for.")
     handled_requests: Annotated[list[Line], Field(max_length=200)] | None = Field(
