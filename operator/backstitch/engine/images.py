@@ -16,8 +16,11 @@ from backstitch.engine.capture import look_at_tables
 from backstitch.engine.context import Run
 from backstitch.engine.ledger import lock_unit, own_savepoint, update_unit
 from backstitch.engine.stretch import RowsBack, Stretch, UnitImages, leave, undo_stretch
+from backstitch.engine.unchecked import unchecked
 
 __all__ = ["RowsBack", "UnitImages", "make_room", "put_rows_back", "undo_newest"]
+
+_CHECKED = ("23502", "23503", "23514")  # NOT NULL, foreign key, check: the constraints that can be NOT VALID
 
 
 async def put_rows_back(run: Run, step: int, unit: int, total: RowsBack) -> None:
@@ -94,13 +97,34 @@ async def _goes_back(images: UnitImages, stretch: Stretch, back: RowsBack) -> bo
     try:
         async with images.session.transaction():
             await own_savepoint(images.session, images.migration_id, images.step, images.unit)
-            await undo_stretch(images, stretch, tried)
-            await images.session.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            await _undo_now(images, stretch, tried)
+    except StatementFailed as error:
+        if not error.sqlstate.startswith("23"):
+            raise
+        if error.sqlstate not in _CHECKED or not await _goes_back_unchecked(images, stretch, tried := RowsBack()):
+            return False
+    back.add(tried)
+    return True
+
+
+async def _undo_now(images: UnitImages, stretch: Stretch, back: RowsBack) -> None:
+    await undo_stretch(images, stretch, back)
+    await images.session.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+async def _goes_back_unchecked(images: UnitImages, stretch: Stretch, back: RowsBack) -> bool:
+    """Undo a stretch whose old rows are older than a constraint that was never validated."""
+    try:
+        async with images.session.transaction():
+            await own_savepoint(images.session, images.migration_id, images.step, images.unit)
+            async with unchecked(images.session, stretch.rel) as some:
+                if not some:
+                    return False
+                await _undo_now(images, stretch, back)
     except StatementFailed as error:
         if not error.sqlstate.startswith("23"):
             raise
         return False
-    back.add(tried)
     return True
 
 

@@ -22,6 +22,7 @@ from backstitch.engine.image_sql import (
     value_of,
 )
 from backstitch.engine.referrers import refuse_cascade
+from backstitch.engine.silence import enable_again, silence_triggers
 from backstitch.model.names import QUARANTINE_SCHEMA
 from backstitch.model.sql import quote_ident, quote_literal
 
@@ -111,7 +112,7 @@ async def undo_stretch(unit: UnitImages, stretch: Stretch, back: RowsBack) -> No
         )
     table = tables[0]
     types = await column_types(session, table)
-    silenced = await _silence_triggers(session, table)
+    silenced = await silence_triggers(session, table)
     images = unit.of(stretch)
     await _mark_later_writes(unit, table, types, images, stretch.op)
     match stretch.op:
@@ -126,27 +127,7 @@ async def undo_stretch(unit: UnitImages, stretch: Stretch, back: RowsBack) -> No
             restored = await _update(session, table, types, images)
     await _list_kept(session, table, types, images, stretch, back)
     back.restored += restored
-    for what in silenced:
-        await session.execute(f"ALTER TABLE {table.sql} ENABLE {what}")
-
-
-async def _silence_triggers(session: Session, table: Captured) -> list[str]:
-    """Disable triggers and rules of the application until this transaction ends: a restored row must not set them off.
-
-    Gives what to enable again.
-    """
-    rows = await session.rows(
-        "SELECT 'TRIGGER ' AS kind, tgname::text AS name, tgenabled::text AS enabled FROM pg_trigger "
-        "WHERE tgrelid = %s::bigint::oid AND NOT tgisinternal AND tgenabled <> 'D' "
-        "AND tgname NOT LIKE 'backstitch\\_%%' "
-        "UNION ALL SELECT 'RULE ', rulename::text, ev_enabled::text FROM pg_rewrite "
-        "WHERE ev_class = %s::bigint::oid AND ev_type <> '1' AND ev_enabled <> 'D' ORDER BY 1, 2",
-        (table.oid, table.oid),
-    )
-    for row in rows:
-        await session.execute(f"ALTER TABLE {table.sql} DISABLE {row['kind']}{quote_ident(row['name'])}")
-    words = {"O": "", "R": "REPLICA ", "A": "ALWAYS "}
-    return [f"{words[row['enabled']]}{row['kind']}{quote_ident(row['name'])}" for row in rows]
+    await enable_again(session, silenced)
 
 
 def _holds_new(table: Captured, types: dict[str, str]) -> str:
