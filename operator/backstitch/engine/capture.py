@@ -23,7 +23,7 @@ _EVENTS = (
 )
 _ACTOR = "current_setting('backstitch.actor', true)"
 # A step may use SET LOCAL for its own statements; images are read back under a Session's settings.
-_AS_PINNED = (
+AS_PINNED = (
     "SET timezone = 'UTC' SET datestyle = 'ISO' SET intervalstyle = 'postgres' SET bytea_output = 'hex' "
     "SET extra_float_digits = 1 SET lc_monetary = 'C' SET xmlbinary = 'base64'"
 )
@@ -66,7 +66,8 @@ SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name, c.relkind::
          LATERAL unnest(best.indkey) WITH ORDINALITY k(attnum, ord)
          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
          WHERE k.ord <= best.indnkeyatts) AS key,
-       (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname LIKE 'backstitch\\_%%') AS triggers,
+       (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname LIKE 'backstitch\\_%%'
+         AND t.tgname NOT LIKE 'backstitch\\_app\\_%%') AS triggers,
        c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid) AS inherited,
        (SELECT array_agg(a.attname::text) FROM pg_attribute a
          WHERE a.attrelid = c.oid AND a.attidentity = 'a' AND NOT a.attisdropped) AS always
@@ -132,7 +133,7 @@ BEGIN
   RETURN NULL;
 END"""
     return (
-        f"CREATE OR REPLACE FUNCTION backstitch.capture_{table.oid}() RETURNS trigger LANGUAGE plpgsql {_AS_PINNED} AS "
+        f"CREATE OR REPLACE FUNCTION backstitch.capture_{table.oid}() RETURNS trigger LANGUAGE plpgsql {AS_PINNED} AS "
         f"{quote_literal(body)}"
     )
 
@@ -168,8 +169,8 @@ async def install_capture(session: Session, table: Captured) -> None:
 async def captured_tables(session: Session) -> list[Captured]:
     """Give the tables that have triggers of ours."""
     rows = await session.rows(
-        "SELECT DISTINCT tgrelid::bigint AS oid FROM pg_trigger WHERE tgname LIKE 'backstitch\\_%'"
-        " AND NOT tgisinternal AND tgparentid = 0"
+        "SELECT DISTINCT tgrelid::bigint AS oid FROM pg_trigger WHERE tgname LIKE 'backstitch\\_%' "
+        "AND tgname NOT LIKE 'backstitch\\_app\\_%' AND NOT tgisinternal AND tgparentid = 0"
     )
     return await look_at_tables(session, [], [r["oid"] for r in rows])
 

@@ -14,7 +14,8 @@ from backstitch.core.errors import (
     StepFailed,
     StorageError,
 )
-from backstitch.engine.context import Interrupted, Run
+from backstitch.engine.context import Interrupted, Paused, Run
+from backstitch.engine.follow import unfollow
 from backstitch.engine.ledger import update_migration
 from backstitch.engine.phases import apply_phase, verify
 from backstitch.engine.prepare import baselines, prepare, sweep
@@ -50,6 +51,10 @@ async def drive(run: Run, run_here: RunHere) -> Record:
     while run.record.state not in RESTING:
         try:
             await _one_state(run, run_here)
+        except Paused:
+            if not (await run.reread()).late:
+                raise
+            await move(run, Event.DEADLINE_PASSED, reason="DeadlinePassed", message="It passed during a pause.")
         except Interrupted as interrupted:
             if run.record.state in UNTOUCHED:  # there is nothing to roll back
                 interrupted.event = Event.STOP_REQUESTED
@@ -68,6 +73,8 @@ async def drive(run: Run, run_here: RunHere) -> Record:
                 log.warning("could not tidy up", extra={"reason": error.reason, "error": error.message})
                 break
             await move(run, _WHEN_IT_CANNOT[run.record.state], reason=error.reason, message=error.message)
+    if run.record.state is State.STOPPED:
+        await unfollow(run)
     return run.record
 
 

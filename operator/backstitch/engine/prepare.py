@@ -10,6 +10,7 @@ from backstitch.core.errors import StorageError
 from backstitch.core.workload import queries_of, touched_tables
 from backstitch.engine.baseline import take_baselines
 from backstitch.engine.context import Run
+from backstitch.engine.follow import follow, wanted
 from backstitch.engine.proof import take_start
 from backstitch.engine.proven_backup import back_up, database_identity
 from backstitch.engine.retention import sweep_backups
@@ -23,6 +24,8 @@ log = logging.getLogger("backstitch.engine")
 async def prepare(run: Run) -> tuple[dict[str, Any], BackupRecord]:
     """Give the start and the backup. Raises BackupFailed, StorageError, Interrupted; nothing is touched yet."""
     run.heed_requests()
+    if wanted(run):
+        await follow(run)  # before the backup's snapshot: what comes after it is then known
     record, rows = await back_up(run)
     run.heed_requests()
     start = await take_start(run.session, rows)

@@ -10,6 +10,8 @@ what our transactions write and every written table is watched.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from backstitch.core.ports import Session
@@ -75,8 +77,19 @@ async def take_start(session: Session, backup: Manifest | StartRows | None) -> d
     }
 
 
-async def prove(run: Run) -> Proof:
-    """Compare the database with the start of this migration; changes nothing."""
+@dataclass(frozen=True)
+class Exact:
+    """What is known of a table whose writers were followed, row by row."""
+
+    wrong: int  # rows that are not the backup's with the application's writes on top
+    theirs: int  # rows that the application wrote
+
+
+async def prove(run: Run, exact: Mapping[str, Exact] | None = None) -> Proof:
+    """Compare the database with the start of this migration; changes nothing.
+
+    `exact` has the tables (`schema.name`) that were compared with what the application is known to have written.
+    """
     proof = Proof()
     start = run.entry.start or {}
     async with run.session.transaction():
@@ -91,7 +104,8 @@ async def prove(run: Run) -> Proof:
         rows_at_start = sum(d["rows"] for d in start["digests"].values())
         by_hand = await _undone_by_hand(run.session, run.id)
         for rel in await _touched(run.session, run.id, list(start["digests"]), rows_at_start, by_hand=by_hand):
-            await _prove_table(run.session, run.id, rel, start, proof, by_hand=by_hand)
+            known = (exact or {}).get(rel)
+            await _prove_table(run.session, run.id, rel, start, proof, by_hand=by_hand, known=known)
             proof.tables += 1
     return proof
 
@@ -125,7 +139,14 @@ async def _touched(
 
 
 async def _prove_table(
-    session: Session, migration_id: int, rel: str, start: dict[str, Any], proof: Proof, *, by_hand: bool
+    session: Session,
+    migration_id: int,
+    rel: str,
+    start: dict[str, Any],
+    proof: Proof,
+    *,
+    by_hand: bool,
+    known: Exact | None,
 ) -> None:
     found = await look_at_tables(session, [rel])
     if not found:
@@ -135,6 +156,16 @@ async def _prove_table(
     was = TableDigest.model_validate(start["digests"][rel])
     now = await table_digest(session, table.schema, table.name)
     if now == was:
+        return
+    if known is not None:
+        if known.wrong or not known.theirs:
+            proof.differ(f"table {rel}: {known.wrong} rows are not the backup's with the application's writes on top")
+        else:
+            proof.except_for("applicationWrites")
+            proof.differences.append(
+                f"table {rel}: the application wrote {known.theirs} rows since the start; with them on top of the "
+                "backup, every row is as it must be"
+            )
         return
     theirs = await written_by_others(session, migration_id, rel, start["snapshot"])
     wrong = await _rows_not_back(session, migration_id, rel, start["snapshot"])

@@ -7,6 +7,7 @@ from backstitch.core.errors import LockNotAvailable, StatementFailed, Transient
 from backstitch.core.ports import Session
 from backstitch.engine.capture import captured_tables, remove_capture
 from backstitch.engine.fence import Fence
+from backstitch.engine.follow import forget, take_off, unneeded
 from backstitch.engine.ledger import read_units
 from backstitch.model.units import DdlUnit
 
@@ -47,6 +48,9 @@ async def _purge(session: Session, fence: Fence, migration_id: int, succeeded: b
         if not active:
             for table in await captured_tables(session):
                 await remove_capture(session, table)
+        await forget(session, migration_id)
+        for table in await unneeded(session):
+            await take_off(session, table)
         await session.execute("DELETE FROM backstitch.images WHERE migration_id = %s", (migration_id,))
         await session.execute("DELETE FROM backstitch.writes WHERE migration_id = %s", (migration_id,))
         # the whole catalog of the start is of no more use

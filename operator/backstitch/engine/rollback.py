@@ -6,11 +6,13 @@ from __future__ import annotations
 from backstitch.core.errors import RollbackFailed, StepFailed
 from backstitch.engine.capture import Captured, captured_tables, remove_capture
 from backstitch.engine.context import Run
+from backstitch.engine.follow import unfollow, wanted
 from backstitch.engine.ledger import update_migration
 from backstitch.engine.proof import prove
+from backstitch.engine.rung3 import NotThisWay, captured_restore, give_up, judge_exactly
 from backstitch.engine.rung4 import restore_backup
 from backstitch.engine.rung5 import restore_point_in_time
-from backstitch.engine.undo import Undone, undo_all
+from backstitch.engine.undo import Undone, archived, undo_all
 from backstitch.model.record import RollbackRecord
 
 
@@ -25,18 +27,29 @@ async def roll_back(run: Run) -> RollbackRecord:
             "images; ask for a rollback after setting the strategy in a new version, or mend by hand.",
             reason="StrategyNone",
         )
+    if so_far.verdict in ("Identical", "IdenticalExcept"):  # proven and written down; what is left is to tidy up
+        await unfollow(run)
+        return so_far
     undone = Undone()
-    if strategy == "restoreBackup":
+    if strategy == "restoreBackup" and wanted(run):
+        try:
+            so_far = await captured_restore(run, so_far)
+        except NotThisWay as signal:
+            # every row that we changed has its image, so nothing is lost by taking those
+            await give_up(run)
+            so_far = so_far.model_copy(update={"cost": (f"Rung 3 could not be climbed: {signal}",)})
+            undone = await undo_all(run)
+    elif strategy == "restoreBackup":
         so_far = await restore_backup(run, so_far)
     elif strategy == "pointInTime":
         so_far = await restore_point_in_time(run, so_far)
     else:
         undone = await undo_all(run)
     await stop_capture(run)
-    proof = await prove(run)
+    proof = await prove(run, await judge_exactly(run) if wanted(run) else None)
     record = so_far.model_copy(
         update={
-            "rung": 2 if undone.rows.restored or so_far.rows_restored else so_far.rung,
+            "rung": max(so_far.rung, 2 if undone.rows.restored or so_far.rows_restored else 1),
             "verdict": proof.verdict,
             "exceptions": tuple(proof.exceptions),
             "differences": (*so_far.differences, *proof.differences),
@@ -44,7 +57,7 @@ async def roll_back(run: Run) -> RollbackRecord:
             "rows_restored": so_far.rows_restored + undone.rows.restored,
             "rows_kept": so_far.rows_kept + undone.rows.kept,
             "kept": (*so_far.kept, *undone.rows.examples)[:20],
-            "archived": tuple(dict.fromkeys((*so_far.archived, *undone.archived, *undone.rows.archived))),
+            "archived": tuple(dict.fromkeys((*so_far.archived, *await archived(run)))),
             "tables_proven": proof.tables,
             "duration_ms": so_far.duration_ms + int((run.world.clock.monotonic() - began) * 1000),
         }
@@ -59,6 +72,7 @@ async def roll_back(run: Run) -> RollbackRecord:
             + ". If somebody else changed it meanwhile, that may be all; compare with the backup before going on.",
             reason="Different",
         )
+    await unfollow(run)
     return record
 
 

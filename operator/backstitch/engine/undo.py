@@ -83,16 +83,21 @@ async def _undo_ddl(run: Run, row: UnitRow, unit: DdlUnit, undone: Undone) -> No
         async with run.transaction(lock_timeout_ms=0 if unit.lock == "validate" else None):
             if (await lock_unit(run.session, run.id, row.step, row.unit))["state"] == "undone":
                 return
-            statements = unit.backward
-            if unit.archive_table and await _keep_table(run, row, unit.archive_table, undone):
-                statements = ()
-            if unit.archive_columns and unit.table:
-                await _archive_columns(run, row, unit.table, unit.archive_columns, undone)
-            for statement in statements:
-                await run.session.execute(statement)
+            await ddl_back(run, row, unit, undone)
             await update_unit(run.session, run.id, row.step, row.unit, state="undone")
 
     await run.patiently((unit.backward or ("Undo",))[0][:60], unit.table, row.step, once)
+
+
+async def ddl_back(run: Run, row: UnitRow, unit: DdlUnit, undone: Undone) -> None:
+    """Take a DDL unit back in the caller's transaction; what goes is archived first."""
+    statements = unit.backward
+    if unit.archive_table and await _keep_table(run, row, unit.archive_table, undone):
+        statements = ()
+    if unit.archive_columns and unit.table:
+        await _archive_columns(run, row, unit.table, unit.archive_columns, undone)
+    for statement in statements:
+        await run.session.execute(statement)
 
 
 async def _undo_sql(run: Run, row: UnitRow, unit: SqlUnit, undone: Undone) -> None:
@@ -104,7 +109,6 @@ async def _undo_sql(run: Run, row: UnitRow, unit: SqlUnit, undone: Undone) -> No
 
         await run.patiently("The step's `down`", None, row.step, once)
         return
-    back = row.reverse or {}
     if not (row.cursor or {}).get("schemaBack"):
 
         async def schema_back() -> None:
@@ -113,16 +117,7 @@ async def _undo_sql(run: Run, row: UnitRow, unit: SqlUnit, undone: Undone) -> No
                 state = await lock_unit(run.session, run.id, row.step, row.unit)
                 if (state["cursor"] or {}).get("schemaBack"):
                     return
-                kept = [
-                    f"{schema}.{name}"
-                    for schema, name in back.get("tables", [])
-                    if await _keep_table(run, row, f"{schema}.{name}", undone)
-                ]
-                for schema, name, column in back.get("columns", []):
-                    await _archive_columns(run, row, f"{schema}.{name}", (column,), undone)
-                for statement in back.get("statements", []):
-                    if _dropped_table(statement) not in kept:
-                        await run.session.execute(statement)
+                await sql_schema_back(run, row, undone)
                 await update_unit(run.session, run.id, row.step, row.unit, cursor={"schemaBack": True})
 
         await run.patiently("The computed reverse", None, row.step, schema_back)
@@ -130,10 +125,35 @@ async def _undo_sql(run: Run, row: UnitRow, unit: SqlUnit, undone: Undone) -> No
     await _mark_undone(run, row)
 
 
+async def sql_schema_back(run: Run, row: UnitRow, undone: Undone) -> None:
+    """Run the computed reverse of a step's own SQL in the caller's transaction; what goes is archived first."""
+    back = row.reverse or {}
+    kept = [
+        f"{schema}.{name}"
+        for schema, name in back.get("tables", [])
+        if await _keep_table(run, row, f"{schema}.{name}", undone)
+    ]
+    for schema, name, column in back.get("columns", []):
+        await _archive_columns(run, row, f"{schema}.{name}", (column,), undone)
+    for statement in back.get("statements", []):
+        if _dropped_table(statement) not in kept:
+            await run.session.execute(statement)
+
+
 def _dropped_table(statement: str) -> str | None:
     """Give the table that a statement drops, as `schema.name`, or None."""
     words = statement.strip().rstrip(";").split(None, 2)
     return str(parse_name(words[2].strip())) if len(words) == 3 and words[:2] == ["DROP", "TABLE"] else None
+
+
+async def archived(run: Run) -> list[str]:
+    """Give the archive tables of this migration, also those that an earlier run of its rollback made."""
+    rows = await run.session.rows(
+        "SELECT n.nspname || '.' || c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = %s AND c.relkind = 'r' AND (c.relname ~ %s OR c.relname = %s) ORDER BY c.oid",
+        (QUARANTINE_SCHEMA, f"^archive_.*_{run.id}_[0-9]+_[0-9]+$", f"archive_rows_{run.id}"),
+    )
+    return [r["name"] for r in rows]
 
 
 def _archive_name(run: Run, row: UnitRow, what: str) -> str:
