@@ -21,8 +21,6 @@ from backstitch.model.spec import MigrationSpec, TargetSpec
 from backstitch.model.states import State
 from backstitch.model.status import MigrationStatus, TargetStatus
 
-MAX_NAME = 52  # leaves room for suffixes of what is derived from it
-
 NOT_STARTED = (
     State.PENDING,
     State.WAITING,
@@ -48,6 +46,7 @@ class Kind:
     columns: tuple[tuple[str, str, str, int], ...]  # name, type, JSON path, priority (1: only with -o wide)
     selectable: tuple[str, ...]
     rules: tuple[Mapping[str, str], ...] = ()
+    max_name: int = 52  # leaves room for suffixes of what is derived from it
 
 
 def _frozen_once_started() -> Mapping[str, str]:
@@ -128,6 +127,7 @@ APPROVAL = Kind(
         ("Comment", "string", ".spec.comment", 1),
     ),
     selectable=(".spec.migrationRef.name",),
+    max_name=253,
     rules=(
         {
             "rule": "self.spec == oldSelf.spec",
@@ -213,7 +213,7 @@ def make_crd(kind: Kind) -> dict[str, Any]:
         "properties": {
             "apiVersion": {"type": "string", "description": f"{GROUP}/{VERSION}."},
             "kind": {"type": "string", "description": f"{kind.kind}."},
-            "metadata": {"type": "object", "properties": {"name": {"type": "string", "maxLength": MAX_NAME}}},
+            "metadata": {"type": "object", "properties": {"name": {"type": "string", "maxLength": kind.max_name}}},
             "spec": _spec_schema(kind.spec),
         },
     }

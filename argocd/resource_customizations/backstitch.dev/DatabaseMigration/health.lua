@@ -9,7 +9,7 @@ if status == nil or status.observedGeneration ~= obj.metadata.generation then
 end
 hs.status = "Progressing"
 hs.message = status.message or status.state or "The operator has said nothing yet"
-if status.state == "AwaitingApproval" then
+if status.state == "AwaitingApproval" or status.reason == "Paused" then
   hs.status = "Suspended"
   return hs
 end
