@@ -15,6 +15,7 @@ from backstitch.app.output import give, give_json, say
 from backstitch.app.wiring import open_database, open_world
 from backstitch.core.errors import UsageError
 from backstitch.core.orchestration import from_migration, to_yaml
+from backstitch.engine.contract import with_contract
 from backstitch.engine.job import Job, Requests, World
 from backstitch.engine.ledger import Entry, latest_entries, latest_entry
 from backstitch.engine.ledger_schema import ledger_exists
@@ -30,15 +31,15 @@ async def rollback_name(name: str, given: Given) -> int:
     """Undo a migration that this database knows. Exit code 0 when it is undone and proven."""
     settings = parse_url(given.database)
     world = open_world(open_database(settings, role=given.role))
-    entry, before = await _read(world, name, given.namespace)
+    entry, before = await read_ledger(world, name, given.namespace)
     if before.state in (State.ROLLED_BACK, State.STOPPED):
         say(f"{name} is {before.state} already; there is nothing to undo.")
-        give_record(before, entry.spec, given)
+        give_record(before, entry.whole, given)
         return OK
     job = Job(
         namespace=entry.namespace,
         name=entry.name,
-        spec=entry.spec,
+        spec=entry.whole,
         environment=environment_of(entry),
         sources=entry.sources,
         owner_role=given.role,
@@ -46,7 +47,7 @@ async def rollback_name(name: str, given: Given) -> int:
     requests = Requests(rollback=secrets.token_hex(8))
     note = f"Rolling back {name} {entry.version} on {settings.where}."
     code = await show_run(job, world, requests, given, [note], limit_s=parse_limit(given.wait))
-    _, after = await _read(world, name, entry.namespace)
+    _, after = await read_ledger(world, name, entry.namespace)
     if after.state is State.ROLLED_BACK:
         return OK
     return REFUSED if after.state is before.state and before.state in RESTING else code
@@ -54,8 +55,8 @@ async def rollback_name(name: str, given: Given) -> int:
 
 async def status_of_name(name: str, given: Given) -> int:
     """Show what the database's ledger knows of a migration."""
-    entry, record = await _read(open_world(open_database(parse_url(given.database))), name, given.namespace)
-    give_record(record, entry.spec, given)
+    entry, record = await read_ledger(open_world(open_database(parse_url(given.database))), name, given.namespace)
+    give_record(record, entry.whole, given)
     return OK
 
 
@@ -94,20 +95,20 @@ async def export(what: str, file: Path | None, given: Given) -> int:
         if given.database:
             namespace = given.namespace or migration.metadata.namespace
             try:
-                _, record = await _read(
+                _, record = await read_ledger(
                     open_world(open_database(parse_url(given.database))), migration.metadata.name, namespace
                 )
             except UsageError:
                 say("The database has not run it yet, so nothing was measured.")
     elif given.database:
-        entry, record = await _read(open_world(open_database(parse_url(given.database))), what, given.namespace)
+        entry, record = await read_ledger(open_world(open_database(parse_url(given.database))), what, given.namespace)
         environment = given.environment or environment_of(entry)
         migration = DatabaseMigration.model_validate(
             {
                 "apiVersion": API_VERSION,
                 "kind": "DatabaseMigration",
                 "metadata": {"name": entry.name, "namespace": entry.namespace},
-                "spec": entry.spec.to_plain(),
+                "spec": entry.whole.to_plain(),
             }
         )
     else:
@@ -136,15 +137,21 @@ def environment_of(entry: Entry) -> Environment:
     return known.get(entry.environment, "production")
 
 
-async def _read(world: World, name: str, namespace: str | None) -> tuple[Entry, Record]:
+async def read_ledger(world: World, name: str, namespace: str | None) -> tuple[Entry, Record]:
+    """Give what the ledger knows of a migration. Raises UsageError, TargetError."""
     session = await world.database.connect(purpose="status", read_only=True)
     try:
         entry = await latest_entry(session, namespace or "default", name) if await ledger_exists(session) else None
         if entry is not None:
-            return entry, await recall(session, entry)
+            return entry, await with_contract(session, entry, await recall(session, entry))
     finally:
         await session.close()
-    raise UsageError(
+    raise unknown(name, namespace)
+
+
+def unknown(name: str, namespace: str | None) -> UsageError:
+    """Give the error for a name that the ledger does not have."""
+    return UsageError(
         f"The database knows no migration {name} in namespace {namespace or 'default'}. "
         "Another --namespace? `backstitch status` without a name lists what it knows."
     )

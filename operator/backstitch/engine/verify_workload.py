@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from backstitch.core.judge import Verdict, shorten
+from backstitch.core.judge import Verdict
 from backstitch.core.ports import Session
 from backstitch.core.workload import broken, describe, is_about
 from backstitch.engine.verify_session import CannotTell, CheckContext
@@ -59,8 +59,9 @@ async def run_workload_still_works(
     bad = broken(findings, wanted.allow or ())
     untried = [f for f in findings if f.verdict == "notTried"]
     by_hand = [f for f in untried if f.source == "spec"]
+    changed = broken(findings)
     expected = "all as before" + (f", or {', '.join(wanted.allow)}" if wanted.allow else "")
-    value = f"{len(findings) - len(bad) - len(untried)} of {len(findings)} statements as before"
+    value = f"{len(findings) - len(changed) - len(untried)} of {len(findings)} statements as before"
     value += f", {len(untried)} not tried" if untried else ""
     notes = " ".join(workload.notes)
     if bad:
@@ -69,5 +70,4 @@ async def run_workload_still_works(
         return Verdict("error", value, expected, describe(by_hand))
     if len(untried) == len(findings) and (findings or notes):
         return Verdict("inconclusive", value, expected, f"No statement could be tried. {notes}".strip())
-    passed_over = broken(findings)
-    return Verdict("passed", shorten(value), expected, f"{describe(passed_over)} {notes}".strip())
+    return Verdict("passed", value, expected, f"{describe(changed)} {notes}".strip())
