@@ -83,6 +83,7 @@ async def test_a_plan_says_so_and_production_waits_until_a_person_adopts_it(engi
     assert (await engine.migrate(SECOND, name="second", environment="production")).state is State.SUCCEEDED
 
 
+@pytest.mark.one_major
 @pytest.mark.parametrize("how", ["assume", "policy", "staging"])
 async def test_drift_can_be_passed_by_name(engine: Engine, how: str) -> None:
     engine.database.psql(START)

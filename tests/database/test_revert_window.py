@@ -71,6 +71,7 @@ async def test_a_rollback_migration_takes_another_back_and_carries_the_proof(eng
     ]
 
 
+@pytest.mark.one_major
 async def test_it_changes_nothing_a_second_time_and_what_it_took_back_is_not_run_again(engine: Engine) -> None:
     engine.database.psql(SHOP)
     await engine.migrate(a_spec(UPPER))
@@ -81,6 +82,7 @@ async def test_it_changes_nothing_a_second_time_and_what_it_took_back_is_not_run
     assert engine.rows("select m::text from backstitch.migrations m order by id") == ledger
 
 
+@pytest.mark.one_major
 async def test_what_was_taken_back_may_be_retried_and_an_earlier_one_taken_back_too(engine: Engine) -> None:
     engine.database.psql(SHOP)
     before = content(engine)
@@ -97,6 +99,7 @@ async def test_what_was_taken_back_may_be_retried_and_an_earlier_one_taken_back_
     assert "nothing of its own" in record.message
 
 
+@pytest.mark.one_major
 @pytest.mark.parametrize(
     ("prepare", "reason", "words"),
     [
@@ -126,6 +129,7 @@ async def test_it_is_refused_with_the_reason(engine: Engine, prepare: str, reaso
     assert content(engine) == before
 
 
+@pytest.mark.one_major
 async def test_it_waits_while_another_migration_holds_the_database(engine: Engine) -> None:
     engine.database.psql(SHOP)
     await engine.migrate(a_spec(UPPER))
@@ -139,6 +143,7 @@ async def test_it_waits_while_another_migration_holds_the_database(engine: Engin
     assert "busy" in record.message
 
 
+@pytest.mark.one_major
 async def test_a_rollback_that_stops_says_so_and_goes_on_at_a_retry(engine: Engine) -> None:
     engine.database.psql(SHOP)
     before = content(engine)
@@ -193,6 +198,7 @@ async def test_a_person_closes_the_window_and_what_was_kept_goes_with_it(engine:
     assert "window has ended" in (await engine.migrate(spec)).message
 
 
+@pytest.mark.one_major
 async def test_contract_phases_hold_no_later_migration_up_and_do_not_lower_the_version(engine: Engine) -> None:
     engine.database.psql(SHOP)
     await engine.migrate(a_spec(IN_TWO))
@@ -209,6 +215,7 @@ async def test_contract_phases_hold_no_later_migration_up_and_do_not_lower_the_v
     assert (await engine.migrate(third, name="third")).state is State.SUCCEEDED
 
 
+@pytest.mark.one_major
 async def test_contract_phases_that_fail_go_back_alone_and_are_tried_again_when_asked(engine: Engine) -> None:
     engine.database.psql(SHOP)
     await engine.migrate(a_spec(IN_TWO))

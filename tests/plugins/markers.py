@@ -21,6 +21,7 @@ SUITES = {
 def pytest_configure(config: pytest.Config) -> None:
     for name, meaning in SUITES.items():
         config.addinivalue_line("markers", f"{name}: {meaning} (set from the folder)")
+    config.addinivalue_line("markers", "one_major: nothing in it depends on PostgreSQL's version; the newest is enough")
     config.addinivalue_line("markers", "slow: takes many seconds; left out of `make test`, run by .ci/run")
 
 

@@ -135,6 +135,8 @@ def majors_of(config: pytest.Config) -> list[int]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "pg_major" in metafunc.fixturenames:
         majors = majors_of(metafunc.config)
+        if metafunc.definition.get_closest_marker("one_major") is not None:
+            majors = [max(majors)]
         metafunc.parametrize("pg_major", majors, indirect=True, scope="session", ids=[f"pg{m}" for m in majors])
 
 
