@@ -194,23 +194,10 @@ def test_every_setting_of_the_chart_reaches_the_operator(helm: Helm) -> None:
         for each in pod_of(helm.render("everything", sets=sets))["containers"][0]["env"]
         if each["name"].startswith(PREFIX)
     }
-    read = read_settings(environment)
-    assert (
-        read.model_dump()
-        == OperatorSettings(
-            namespaces=("shop", "billing"),
-            log_level="debug",
-            max_running=4,
-            resync_s=300,
-            probe_s=30,
-            look_again_s=5,
-            grace_s=30,
-            lease_name="stitches",
-            lease_namespace="backstitch",
-            lease_duration_s=20,
-            lease_retry_s=2.5,
-        ).model_dump()
-    )
+    wanted: dict[str, Any] = {"namespaces": ("shop", "billing"), "log_level": "debug", "max_running": 4, "grace_s": 30}
+    wanted |= {"resync_s": 300, "probe_s": 30, "look_again_s": 5}
+    wanted |= {"lease_name": "stitches", "lease_namespace": "backstitch", "lease_duration_s": 20, "lease_retry_s": 2.5}
+    assert read_settings(environment).model_dump() == OperatorSettings(**wanted).model_dump()
     beside = {"http_port", "http_host"}  # fixed: the probes and the policy name the port
     assert {name.removeprefix(PREFIX).lower() for name in environment} == set(OperatorSettings.model_fields) - beside
 
