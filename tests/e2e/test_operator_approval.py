@@ -57,7 +57,7 @@ def test_it_begins_with_the_yes_of_the_right_person_to_the_right_plan(shop: Shop
 
     assert "forbidden" in approve(shop, "stranger", "m1", digest)
     assert approve(shop, "developer", "m1", digest) == ""
-    eventually(lambda: "not among the approvers" in shop.read("m1")["status"]["message"], what="the yes of one who may not")
+    eventually(lambda: "not among the approvers" in shop.read("m1")["status"]["message"], what="the yes refused")
     shop.kubectl("delete", "migrationapprovals", f"{shop.name}-m1-developer")
     assert approve(shop, "approver", "m1", "0" * 64) == ""
     eventually(lambda: "it is for plan 000000000000" in shop.read("m1")["status"]["message"], what="another plan")
