@@ -58,7 +58,7 @@ def find_bin_dir(major: int, *, install: bool = True) -> Path:
     if found := locate(major):
         return _readable(found, server_user())
     if install and os.geteuid() == 0 and shutil.which("apt-get"):
-        _install_debian_package(major)
+        install_debian_package(f"postgresql-{major}")
         return find_bin_dir(major, install=False)
     raise ServerError(
         f"no PostgreSQL {major} found: set BACKSTITCH_PG{major}_BIN to the folder of its initdb and postgres, "
@@ -132,14 +132,15 @@ def _copied(root: Path, parts: list[Path], bin_dir: Path, cache: Path) -> Path:
     return target / bin_dir.relative_to(root)
 
 
-def _install_debian_package(major: int) -> None:
-    print(f"Installing postgresql-{major} by apt-get (about half a minute) ...", file=sys.stderr, flush=True)
+def install_debian_package(name: str) -> None:
+    """Install a package, as root on Debian. Raises ServerError with what apt-get said."""
+    print(f"Installing {name} by apt-get (about half a minute) ...", file=sys.stderr, flush=True)
     settings = Path("/etc/postgresql-common/createcluster.conf")
     if not settings.exists():  # else the package would start a cluster of its own on port 5432
         settings.parent.mkdir(parents=True, exist_ok=True)
         settings.write_text("create_main_cluster = false\nstart_conf = 'manual'\n")
     wait = ["-o", "DPkg::Lock::Timeout=300"]
-    package = ["--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", f"postgresql-{major}"]
+    package = ["--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", name]
     for command in (["update", "-qq"], ["install", "-y", "-qq", *package]):
         done = subprocess.run(
             ["apt-get", *wait, *command],

@@ -18,7 +18,7 @@ from backstitch.model.names import API_VERSION, FIELD_MANAGER, FINALIZER, GROUP,
 MIGRATIONS = "databasemigrations"
 TARGETS = "migrationtargets"
 APPROVALS = "migrationapprovals"
-KINDS = {MIGRATIONS: "DatabaseMigration", TARGETS: "MigrationTarget"}
+KINDS = {MIGRATIONS: "DatabaseMigration", TARGETS: "MigrationTarget", APPROVALS: "MigrationApproval"}
 _PAGE = "200"
 
 
@@ -45,6 +45,11 @@ class Cluster:
     async def connect(cls) -> Cluster:
         """Give the cluster the environment names, see KubeApi.connect."""
         return cls(await KubeApi.connect())
+
+    @property
+    def api(self) -> KubeApi:
+        """Give the connection, for objects of others (CloudNativePG's)."""
+        return self._api
 
     async def close(self) -> None:
         """Close the connections."""

@@ -38,7 +38,7 @@ async def prove_point(
     """Make a restore point, restore a second server to it and compare. Raises BackupFailed (`RowsDiffer`, others)."""
     clock = run.world.clock
     async with _snapshot(run) as (before, first):
-        point = await make_restore_point(run.session, physical, clock, mark=mark, backup=backup)
+        point = await make_restore_point(run.world.database, physical, clock, mark=mark, backup=backup)
         async with _snapshot(run) as (after, second):
             tables = await all_digests(before)
             moving = set() if first == second else _differing_names(tables, await all_digests(after))

@@ -87,19 +87,19 @@ async def _with_point(
     run: Run, physical: PhysicalBackups, record: BackupRecord, rows: Manifest | StartRows | None
 ) -> tuple[BackupRecord, Manifest | StartRows | None]:
     """Add a physical backup and a restore point; after a kill the backup is found by its mark, the point made anew."""
-    await refuse_without_archive(run.session)
+    await refuse_without_archive(run.world.database)
     mark = (await request_of(run)).attempt
     backup = await physical.back_up("incremental", mark)
     changes: dict[str, object] = {"method": physical.method}
     if run.job.proof == "dump":
-        point = await make_restore_point(run.session, physical, run.world.clock, mark=mark, backup=backup)
+        point = await make_restore_point(run.world.database, physical, run.world.clock, mark=mark, backup=backup)
     else:
         changes.update(bytes=backup.bytes, taken_at=backup.taken_at, proof=run.job.proof)
         if run.job.proof == "restore":
             point, rows, proven = await prove_point(run, physical, mark=mark, backup=backup)
             changes.update(proven=True, side=proven)
         else:
-            point = await make_restore_point(run.session, physical, run.world.clock, mark=mark, backup=backup)
+            point = await make_restore_point(run.world.database, physical, run.world.clock, mark=mark, backup=backup)
     return record.model_copy(update={**changes, "restore_point": point}), rows
 
 

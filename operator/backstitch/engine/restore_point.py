@@ -12,7 +12,8 @@ from typing import Any
 
 from backstitch.core.errors import BackupFailed
 from backstitch.core.point_in_time import PhysicalBackups
-from backstitch.core.ports import Clock, Session
+from backstitch.core.ports import Clock, Database, Session
+from backstitch.engine.restore import maintenance
 from backstitch.model.point_in_time import PhysicalBackup, RestorePoint
 
 NAME_PREFIX = "backstitch_"
@@ -21,7 +22,7 @@ _POLL_S = 0.25
 _NAME_BYTES = 63
 
 _MAY = """
-SELECT current_setting('archive_mode') AS archive_mode,
+SELECT current_setting('archive_mode') AS archive_mode, current_database()::text AS here,
        has_function_privilege('pg_catalog.pg_create_restore_point(text)', 'execute')
        AND has_function_privilege('pg_catalog.pg_switch_wal()', 'execute') AS may
 """
@@ -35,9 +36,10 @@ SELECT lsn::text AS lsn, pg_walfile_name(lsn) AS segment,
 _ARCHIVED = "SELECT coalesce(last_archived_wal, '') AS newest, last_failed_wal AS failed FROM pg_stat_archiver"
 
 
-async def refuse_without_archive(session: Session) -> None:
-    """Say what a restore point needs before anything is begun. Raises BackupFailed."""
-    found = (await session.rows(_MAY))[0]
+async def refuse_without_archive(database: Database) -> None:
+    """Say what a restore point needs before anything is begun. Raises BackupFailed, TargetError."""
+    async with maintenance(database) as session:
+        found = (await session.rows(_MAY))[0]
     if found["archive_mode"] == "off":
         raise BackupFailed(
             "archive_mode is off on this server, so its WAL is kept nowhere and no point can be come back to. Set up "
@@ -46,33 +48,36 @@ async def refuse_without_archive(session: Session) -> None:
         )
     if not found["may"]:
         raise BackupFailed(
-            "Our role may not make a restore point. As a superuser, in this database: GRANT EXECUTE ON FUNCTION "
-            "pg_create_restore_point(text), pg_switch_wal() TO the role we connect as.",
+            f"Our role may not make a restore point. As a superuser, in database {found['here']}: GRANT EXECUTE ON "
+            "FUNCTION pg_create_restore_point(text), pg_switch_wal() TO the role we connect as.",
             reason="RestorePointDenied",
         )
 
 
 async def make_restore_point(
-    session: Session, physical: PhysicalBackups, clock: Clock, *, mark: str, backup: PhysicalBackup
+    database: Database, physical: PhysicalBackups, clock: Clock, *, mark: str, backup: PhysicalBackup
 ) -> RestorePoint:
     """Make a point that is reached from `backup`, and return when server and tool both hold its WAL.
 
+    From the maintenance database: the right to do it is a right on a function there, and rights on the server's own
+    functions in the target would be in its dumps, which our role could not restore.
     Raises BackupFailed (`NotArchived` after five minutes): then nothing may be touched.
     """
     random_end = f"_{secrets.token_hex(4)}"
     name = f"{NAME_PREFIX}{mark}"[: _NAME_BYTES - len(random_end)] + random_end
-    made = (await session.rows(_MAKE, [name]))[0]
-    await session.rows("SELECT pg_switch_wal()")
-    point = RestorePoint(
-        name=name,
-        lsn=made["lsn"],
-        segment=made["segment"],
-        timeline=made["timeline"],
-        made_at=clock.now(),
-        backup=backup.label,
-        next_xid=made["next_xid"],
-    )
-    return point.model_copy(update={"archived_as": await _see_archived(session, physical, clock, point)})
+    async with maintenance(database) as session:
+        made = (await session.rows(_MAKE, [name]))[0]
+        await session.rows("SELECT pg_switch_wal()")
+        point = RestorePoint(
+            name=name,
+            lsn=made["lsn"],
+            segment=made["segment"],
+            timeline=made["timeline"],
+            made_at=clock.now(),
+            backup=backup.label,
+            next_xid=made["next_xid"],
+        )
+        return point.model_copy(update={"archived_as": await _see_archived(session, physical, clock, point)})
 
 
 async def _see_archived(session: Session, physical: PhysicalBackups, clock: Clock, point: RestorePoint) -> str:

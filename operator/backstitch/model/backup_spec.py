@@ -45,7 +45,7 @@ class CloudNativePG(Frozen):
     """Which Cluster of CloudNativePG this database is on."""
 
     cluster: str = Field(description="Name of the Cluster, in the same namespace.", min_length=1, max_length=50)
-    method: Literal["barmanObjectStore", "volumeSnapshot", "plugin"] | None = Field(
+    method: Literal["barmanObjectStore", "plugin"] | None = Field(
         default=None, description="How CloudNativePG takes the backup; default plugin."
     )
     plugin: str | None = Field(

@@ -18,8 +18,9 @@ class RollbackSpec(Frozen):
         default=None,
         description="auto (default): reverse statements and row images. restoreBackup: rows come from the backup; with "
         "capture the application's writes since are kept (rung 3), without it the backup takes the place of the "
-        "database and they are lost (rung 4). pointInTime: the same from the server's archive, at the restore point before "
-        "the first change (rung 5; needs backup.method pgBackRest or cloudNativePG). none: stop for a person instead of rolling back.",
+        "database and they are lost (rung 4). pointInTime: the same from the server's archive, at the restore "
+        "point before the first change (rung 5; needs backup.method pgBackRest or cloudNativePG). none: stop for a "
+        "person instead of rolling back.",
     )
     capture: bool | None = Field(
         default=None,
