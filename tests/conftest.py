@@ -13,4 +13,5 @@ pytest_plugins = [
     "tests.plugins.proxy",
     "tests.plugins.engine",
     "tests.plugins.operator",
+    "tests.plugins.physical",
 ]
