@@ -160,15 +160,25 @@ async def test_an_enum_value_used_at_once_is_run_statement_by_statement(database
     assert result.computed.exceptions == ("enumValueAdded",)
 
 
-async def test_a_change_of_type_that_loses_something_is_refused_with_the_reason(database: TestDatabase) -> None:
+async def test_a_change_of_type_that_loses_something_goes_back_from_a_copy_of_the_rows(database: TestDatabase) -> None:
     result = await _one(
         database,
         "CREATE TABLE t (id int PRIMARY KEY, at timestamptz); INSERT INTO t VALUES (1, '2024-01-01 12:34')",
         "ALTER TABLE t ALTER COLUMN at TYPE date",
     )
 
-    assert result.computed.verdict == "Refused"
-    assert "may lose part of a value" in result.computed.reason
+    assert result.computed.verdict == "Identical", result
+    assert "copied into quarantine" in result.notes[0]
+
+
+async def test_what_holds_the_time_of_the_run_is_not_taken_for_a_difference(database: TestDatabase) -> None:
+    result = await _one(
+        database,
+        "CREATE TABLE t (id int PRIMARY KEY, at timestamptz)",
+        "CREATE VIEW young AS SELECT id FROM t WHERE at > timestamptz 'now' - interval '1 day'",
+    )
+
+    assert result.computed.verdict == "Identical", result
 
 
 async def test_the_authors_down_is_judged_beside(database: TestDatabase) -> None:

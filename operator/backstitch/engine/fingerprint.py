@@ -39,7 +39,7 @@ def compare(before: Catalog, after: Catalog) -> Comparison:
             was, now = old.fields.get(name), new.fields.get(name)
             if was == now:
                 continue
-            differences.append(f"{key}: {name} was {_show(was)}, is {_show(now)}")
+            differences.append(f"{key}: {name} was {_show(was, now)}, is {_show(now, was)}")
             exception = _exception(old, name, was, now)
             if exception is None:
                 different = True
@@ -83,8 +83,17 @@ def _went_back(old: CatalogObject, was: int, now: int) -> bool:
     return now < was if parameters.get("increment", 1) > 0 else now > was
 
 
-def _show(value: object) -> str:
+def _show(value: object, other: object) -> str:
+    """Give a value for people; of a long one the part where the other begins to differ."""
     if value is None:
         return _MISSING
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONG else text[: _LONG - 1] + "…"
+    text, that = _text(value), _text(other)
+    if len(text) <= _LONG:
+        return text
+    same = next((n for n, (a, b) in enumerate(zip(text, that, strict=False)) if a != b), min(len(text), len(that)))
+    start = max(0, min(same - _LONG // 2, len(text) - _LONG))
+    return f"{'…' if start else ''}{text[start : start + _LONG]}{'…' if start + _LONG < len(text) else ''}"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -8,9 +8,11 @@ the start (catalog and digests of all rows), and run again. The target's own dat
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from backstitch.core.errors import BackstitchError, ConnectionLost, DatabaseError, StepFailed
 from backstitch.core.migration_dirs import Migration
@@ -30,7 +32,9 @@ from backstitch.model.script import ScriptError
 
 GOOD = ("Identical", "IdenticalExcept")
 DROPS_KEPT = "What it drops was kept in quarantine, as the steps dropTable and dropColumn do."
+ROWS_KEPT = "Rows that it drops, or whose type it narrows, were copied into quarantine first."
 IN_PIECES = "Taken back piece by piece: as one `sql` step it would be refused, as several steps it goes."
+_TIME = re.compile(r"'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[^']*'")
 _BEST_FIRST = ("Identical", "IdenticalExcept", "Refused", "Different", "Failed")
 
 
@@ -104,10 +108,11 @@ async def _judge(history: _History, migration: Migration) -> MigrationResult:
     again = None
     for note, parts in _ways(script):
         async with history.copies.copy("try") as copy:
-            judged, again = await judge_computed(copy, history.state, script, parts, history.shared)
+            judged, again, kept = await judge_computed(copy, history.state, script, parts, history.shared)
         tried.append(judged)
         if judged.verdict in GOOD:
             notes += [note] if note else []
+            notes += [ROWS_KEPT] if kept else []
             break
     best = min(tried, key=lambda j: _BEST_FIRST.index(j.verdict))
     down = None
@@ -121,25 +126,32 @@ async def _judge(history: _History, migration: Migration) -> MigrationResult:
         reason = f"It runs without us, but not with row images and quarantine: {best.reason}"
         best = Judgement(verdict="Refused", reason=reason)
     if again is not None and best.verdict in GOOD:
-        same = compare(_nameable(history.state.catalog), _nameable(again))
+        same = compare(_repeatable(history.state.catalog), _repeatable(again))
         if same.verdict == "Different":
             differences = tuple(f"forward again: {d}" for d in same.differences)
             best = Judgement(verdict="Different", differences=differences)
     return MigrationResult(name=migration.name, computed=best, down=down, notes=tuple(notes))
 
 
-def _nameable(catalog: Catalog) -> Catalog:
-    """Leave out what the catalog only knows by numbers, which are others each time it is made."""
-    return replace(catalog, objects=tuple(o for o in catalog.objects if o.key.kind != "other"))
+def _repeatable(catalog: Catalog) -> Catalog:
+    """Leave out what is another each time a migration runs: numbers of the catalog, and the time, as in `'now'`."""
+    return replace(
+        catalog, objects=tuple(replace(o, fields=_timeless(o.fields)) for o in catalog.objects if o.key.kind != "other")
+    )
+
+
+def _timeless(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: _TIME.sub("'a time'", v) if isinstance(v, str) else v for n, v in fields.items()}
 
 
 def _ways(script: Script) -> list[tuple[str, list[Part]]]:
     """Give what to try, and what to note of it: first as a `sql` step does it, in one piece; then in smaller ones."""
     whole, pieces = [Part(script.statements)], parts_of(script)
     single = [part for each in parts_of(script) for part in each.singly()]
-    ways = [] if has_drops(script) else [("", whole)]
-    if len(pieces) > 1 or has_drops(script):
-        ways.append((DROPS_KEPT if has_drops(script) else IN_PIECES, pieces))
+    ways = [(DROPS_KEPT, pieces)] if has_drops(script) else []
+    ways.append(("", whole))
+    if len(pieces) > 1:
+        ways.append((IN_PIECES, [replace(p, drops=False) for p in pieces]))
     if len(single) > len(pieces):
         ways.append((IN_PIECES, single))
     return ways

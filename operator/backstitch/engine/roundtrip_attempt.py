@@ -17,6 +17,7 @@ from backstitch.engine.catalog import read_catalog
 from backstitch.engine.digest import all_digests
 from backstitch.engine.image_order import straighten
 from backstitch.engine.images import RowsBack, UnitImages, undo_newest
+from backstitch.engine.keep import forget_images, run_keeping
 from backstitch.engine.ledger import UnitRow
 from backstitch.engine.roundtrip_drops import drop_for_a_while
 from backstitch.engine.roundtrip_script import Part, may_truncate
@@ -38,6 +39,7 @@ class Done:
 
     after: Catalog
     backs: list[tuple[str, ...]] = field(default_factory=list)
+    kept: bool = False  # rows were copied first
 
 
 async def run_parts(
@@ -120,13 +122,20 @@ async def _run_part(session: Session, done: Done, part: Part, number: int) -> No
     if part.drops:
         back = await drop_for_a_while(session, done.after, part.statements[0], f"{number:04x}")
         done.after, statements = back.after, back.statements
-    else:
-        for statement in part.statements:
-            await session.execute(statement.text)
-        now = await read_catalog(session)
-        statements = _way_back(done.after, now)
-        done.after = now
-    done.backs.append(statements)
+        done.backs.append(statements)
+        return
+    if all(s.in_transaction for s in part.statements):
+        ran = await run_keeping(session, done.after, [s.text for s in part.statements], f"{number:04x}")
+        await forget_images(session, _MIGRATION, _STEP, number, ran)
+        done.kept = done.kept or bool(ran.kept)
+        done.after = ran.after
+        done.backs.append(ran.statements)
+        return
+    for statement in part.statements:
+        await session.execute(statement.text)
+    now = await read_catalog(session)
+    done.backs.append(_way_back(done.after, now))
+    done.after = now
 
 
 async def _act_as(session: Session, actor: str, *, local: bool) -> None:

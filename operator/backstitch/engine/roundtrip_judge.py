@@ -58,8 +58,9 @@ async def run_plain(session: Session, script: Script, shared: SharedObjects, *, 
 
 async def judge_computed(
     copy: Copy, before: State, script: Script, parts: list[Part], shared: SharedObjects
-) -> tuple[Judgement, Catalog | None]:
-    """Give the verdict on the computed way back, and the catalog after forward again where it got so far."""
+) -> tuple[Judgement, Catalog | None, bool]:
+    """Give the verdict on the computed way back, the catalog after forward again where it got so far, and whether rows
+    were copied first."""
     try:
         async with copy.session() as session:
             try:
@@ -71,27 +72,29 @@ async def judge_computed(
     except ConnectionLost:
         raise
     except StepFailed as error:
-        return Judgement(verdict="Refused", reason=error.message), None
+        return Judgement(verdict="Refused", reason=error.message), None, False
     except DatabaseError as error:
-        return Judgement(verdict="Failed", reason=error.message), None
+        return Judgement(verdict="Failed", reason=error.message), None, False
     async with copy.session() as session:
         try:
             await undo_parts(session, done)
         except ConnectionLost:
             raise
         except (DatabaseError, StepFailed, RollbackFailed) as error:
-            return Judgement(verdict="Different", differences=(f"the way back does not run: {error.message}",)), None
+            differences = (f"the way back does not run: {error.message}",)
+            return Judgement(verdict="Different", differences=differences), None, done.kept
         judged = await _compare(session, before)
     if judged.verdict == "Different":
-        return judged, None
+        return judged, None, done.kept
     async with copy.session() as session:
         try:
             await run_plain(session, script, shared, again="enumValueAdded" in judged.exceptions)
         except ConnectionLost:
             raise
         except (DatabaseError, StepFailed) as error:
-            return Judgement(verdict="Different", differences=(f"forward again fails: {error.message}",)), None
-        return judged, await read_catalog(session)
+            differences = (f"forward again fails: {error.message}",)
+            return Judgement(verdict="Different", differences=differences), None, done.kept
+        return judged, await read_catalog(session), done.kept
 
 
 async def _compare(session: Session, before: State) -> Judgement:

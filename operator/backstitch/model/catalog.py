@@ -131,8 +131,12 @@ class Reverse(Frozen):
 
     `problems` say why the statements would not give it back; with any of them, don't run the statements.
     `exceptions` are known beforehand not to come back, and harmless.
+    `lost`: numbers of the tables before; copies of their rows, made before the migration, would solve every problem.
+    `remember`: to run right after the migration, so that copies tell what it left from what is written later.
     """
 
     statements: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     exceptions: tuple[ExceptionName, ...] = ()
+    lost: tuple[int, ...] = ()
+    remember: tuple[str, ...] = ()

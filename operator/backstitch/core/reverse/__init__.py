@@ -8,28 +8,32 @@ drops (types that columns had to leave first, schemas), and at the end owners, g
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from backstitch.core.reverse.alter import added_labels, alter_sql, problem, unclustered
+from backstitch.core.reverse.anew import alone_first, late_owner
 from backstitch.core.reverse.attributes import comment_sql, default_privileges_sql, grants_sql, owner_sql
 from backstitch.core.reverse.closure import Closure
-from backstitch.core.reverse.columns import add_identity, drop_identity
+from backstitch.core.reverse.columns import add_identity, drop_identity, remember_sql
 from backstitch.core.reverse.create import create_sql
 from backstitch.core.reverse.drop import drop_sql, goes_with_another
-from backstitch.core.reverse.nodes import ROUTINES, Graph, Node, build
+from backstitch.core.reverse.kept import add_column, create_table
+from backstitch.core.reverse.nodes import ROUTINES, Graph, Kept, Node, build
 from backstitch.core.reverse.order import needs_first
 from backstitch.core.reverse.rename import Renames, rename_labels
-from backstitch.model.catalog import Catalog, Reverse
+from backstitch.model.catalog import Catalog, ObjectId, Reverse
 
 
-def reverse(before: Catalog, after: Catalog) -> Reverse:
+def reverse(before: Catalog, after: Catalog, kept: Mapping[int, Kept] | None = None) -> Reverse:
     """Give the statements that turn `after` into `before`, or the reasons why there are none.
 
     The statements are for one transaction and work with search_path = ''. Nothing is dropped with CASCADE: an
     object made by somebody else in the meantime stops the rollback instead of disappearing. Changes of values
     (a USING expression, an UPDATE) are not seen in catalogs; row images and row digests are for those.
+
+    `kept`: copies of rows, by the table's number before. What was dropped of those tables is made again from them.
     """
-    graph = build(before, after)
+    graph = build(before, after, kept)
     closure = Closure(graph)
     drops, creates = closure.run()
     problems = [*closure.problems, *(p for n in graph.nodes if n.before and n.after and (p := problem(n)))]
@@ -37,9 +41,11 @@ def reverse(before: Catalog, after: Catalog) -> Reverse:
     if any(added_labels(n) for n in graph.nodes):
         exceptions.add("enumValueAdded")
     if problems:
-        return Reverse(problems=tuple(dict.fromkeys(problems)), exceptions=tuple(sorted(exceptions)))
+        lost = () if closure.hard or len(problems) > len(closure.problems) else tuple(sorted(closure.lost))
+        return Reverse(problems=tuple(dict.fromkeys(problems)), exceptions=tuple(sorted(exceptions)), lost=lost)
+    remember = tuple(s for n in graph.nodes if n.kind == "column" for s in remember_sql(n, graph))  # names of now
     statements = _statements(graph, drops, creates)
-    return Reverse(statements=tuple(statements), exceptions=tuple(sorted(exceptions)))
+    return Reverse(statements=tuple(statements), exceptions=tuple(sorted(exceptions)), remember=remember)
 
 
 def _statements(graph: Graph, drops: list[Node], creates: list[Node]) -> list[str]:
@@ -59,17 +65,27 @@ def _statements(graph: Graph, drops: list[Node], creates: list[Node]) -> list[st
     work: list[str] = []
     for node in made:
         if node.after is None and node.kind != "schema":
-            work += [] if _is_view_column(node) else create_sql(node, graph)
+            work += _made(node, graph)
         elif node.after is not None:
             work += alter_sql(node, graph)
     if any(n.kind in ROUTINES for n in made if n.after is None or "definition" in n.changed):
         statements.append("SET LOCAL check_function_bodies = off")  # bodies may name what is made after them
     statements += work + unclustered(graph)
     for node in made:
-        if node.kind == "column" and node.after is not None and node.table.kind == "table":
+        if node.kind == "column" and node.table.kind == "table":
             statements += add_identity(node)
     statements += [s for n in ordered if n.late and (s := drop_sql(n, graph))]
-    return statements + _attributes(graph, made)
+    return [*statements, *_attributes(graph, made), *(s for n in made if n.after is None for s in late_owner(n, graph))]
+
+
+def _made(node: Node, graph: Graph) -> list[str]:
+    if node.kind == "table":
+        return create_table(node, graph)
+    if node.kind == "column" and (_is_view_column(node) or node.table.after is None):
+        return []  # comes with its view or table
+    if node.kind == "column" and node.was.get("generated") is None:
+        return [] if node.was.get("inherited") and not node.was.get("local") else add_column(node, graph)
+    return create_sql(node, graph)
 
 
 def _is_view_column(node: Node) -> bool:
@@ -119,6 +135,22 @@ def _make_needs(graph: Graph) -> dict[Node, set[Node]]:
     nodes = [n for n in graph.nodes if n.before is not None]
     for key, not_nulls in _not_nulls(nodes).items():
         needs.setdefault(key, set()).update(not_nulls)
+    new = {n for n in nodes if n.kind == "table" and n.after is None}
+    for node in nodes:
+        table = node.home
+        if table in new and node.kind == "column":
+            needs.setdefault(table, set()).update(
+                n for n in needs.get(node, ()) if n is not table and n.home is not table
+            )
+        elif table in new and node.kind == "inheritance":  # attaching joins what both have; foreign keys come down
+            above = graph.of_before.get(ObjectId("pg_class", int(node.any.soft["parent"])))
+            needs[node].update(
+                n
+                for n in nodes
+                if n.kind in ("constraint", "index")
+                and (n.home is table or (n.home is above and n.after is None))
+                and (alone_first(n, graph) if n.any.soft.get("type") == "f" else True)
+            )
     return needs
 
 

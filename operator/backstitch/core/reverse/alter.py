@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+from backstitch.core.reverse.anew import owned_by
 from backstitch.core.reverse.columns import alter_column, went_back
 from backstitch.core.reverse.create import (
     index_flags,
     index_name,
     options_sql,
-    owned_by,
     publication_options,
     sequence_options,
     set_default,
@@ -75,7 +75,7 @@ def problem(node: Node) -> str | None:
         )
     if node.kind in ("other", "foreignTable") and node.changed - {"comment", "owner", "acl", "options"}:
         return f"{node.any.key} was changed; the way back for this kind of object is not known. Write a down."
-    if node.kind == "table" and node.changed & {"partitionKey"}:
+    if node.kind == "table" and node.same and node.changed & {"partitionKey"}:
         return f"{node.any.key} has another partition key now; its rows cannot be moved back. Write a down."
     return None
 

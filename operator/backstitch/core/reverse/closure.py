@@ -20,9 +20,12 @@ class Closure:
         self.graph = graph
         self.version = graph.after.server_version
         self.problems: list[str] = []
+        self.lost: set[int] = set()  # tables whose rows, kept, would solve a problem
+        self.hard = False  # a problem that kept rows do not solve
         self.exceptions: set[ExceptionName] = set()
         self.rebuilt: set[Node] = set()
         self._work: list[Node] = []
+        self._known_before, self._known_after = Known.of(graph.before), Known.of(graph.after)
         self._users: dict[Node, set[Node]] = {}
         for node, needed in graph.needs_after.items():
             for other in needed:
@@ -56,39 +59,59 @@ class Closure:
         creates = [n for n in graph.nodes if n.after is None]
         return drops, creates
 
+    def _loses(self, table: Node, problem: str) -> bool:
+        """Tell whether rows are lost; False when they were copied before."""
+        assert table.before is not None
+        if table.before.id.oid in self.graph.kept:
+            return False
+        self.lost.add(table.before.id.oid)
+        self.problems.append(problem)
+        return True
+
+    def _refuse(self, problem: str) -> None:
+        self.hard = True
+        self.problems.append(problem)
+
     def _gone(self, node: Node) -> None:
         key = node.any.key
         if node.kind == "table":
-            self.problems.append(
+            self._loses(
+                node,
                 f"Table {key.schema}.{key.name} was dropped and its rows with it. Use a dropTable step, which "
-                "keeps the table in quarantine."
+                "keeps the table in quarantine.",
             )
         elif node.kind == "column" and node.was.get("generated") is None and self._on_kept_table(node):
-            self.problems.append(
+            if node.was.get("inherited") and not node.was.get("local"):
+                return  # comes back with the parent table's
+            assert node.before is not None
+            assert node.before.parent is not None
+            self._loses(
+                self.graph.of_before[node.before.parent],
                 f"Column {key.sub} of {key.schema}.{key.name} was dropped and its values with it. Use a dropColumn "
-                "step, which parks the column."
+                "step, which parks the column.",
             )
+            self._moves_last(node)
         elif node.kind == "column" and self._on_kept_table(node):
             self._moves_last(node)
         elif node.kind in ("foreignTable", "other"):
-            self.problems.append(
-                f"{key} was dropped; this kind of object is not made again. Write a down for the step."
-            )
+            self._refuse(f"{key} was dropped; this kind of object is not made again. Write a down for the step.")
 
     def _made_again(self, node: Node) -> None:
         key = node.any.key
         if node.kind == "table":
-            self.problems.append(
-                f"Table {key.schema}.{key.name} was dropped and made again: its rows are gone. Use a dropTable step."
+            self._loses(
+                node,
+                f"Table {key.schema}.{key.name} was dropped and made again: its rows are gone. Use a dropTable step.",
             )
         elif node.home is not None and node.home.kind in ("view", "materializedView"):
             return  # comes with the view
         elif node.home is not None and not node.home.same:
             return  # said for its table
-        elif node.was.get("generated") is None:
-            self.problems.append(
+        elif node.was.get("generated") is None and node.home is not None:
+            self._loses(
+                node.home,
                 f"Column {key.sub} of {key.schema}.{key.name} was dropped and added again: its values are gone. "
-                "Use a dropColumn step."
+                "Use a dropColumn step.",
             )
         else:
             self._moves_last(node)
@@ -101,16 +124,16 @@ class Closure:
         if node.kind == "column":
             key = node.any.key
             if node.was.get("generated") is None:
-                self.problems.append(
+                self._refuse(
                     f"Column {key.sub} of {key.schema}.{key.name} cannot be made again without losing its values. "
                     "Write a down for the step, or add a new column instead."
                 )
                 return
-            if node.now.get("generated") is None:
-                self.problems.append(
-                    f"Column {key.sub} of {key.schema}.{key.name} is no longer generated; it cannot become generated "
-                    "again in place. Add a new column instead."
-                )
+            if node.now.get("generated") is None and self._loses(
+                node.table,
+                f"Column {key.sub} of {key.schema}.{key.name} is no longer generated; it cannot become generated "
+                "again in place. Add a new column instead.",
+            ):
                 return
             self._moves_last(node)
         self.rebuilt.add(node)
@@ -133,7 +156,7 @@ class Closure:
             elif user.kind in _DERIVED or (user.kind in ("type", "domain") and node.kind in ("type", "domain")):
                 self._rebuild(user)
             elif user.kind == "domain" and node.kind in ROUTINES:
-                self.problems.append(f"{user.any.key} uses {node.any.key}, which must be dropped. Write a down.")
+                self._refuse(f"{user.any.key} uses {node.any.key}, which must be dropped. Write a down.")
 
     def _retype(self, column: Node) -> None:
         if column.retype:
@@ -149,10 +172,14 @@ class Closure:
         was, now, key = column.was.get("type"), column.now.get("type"), column.any.key
         if was is None or now is None:
             return
-        if not keeps_values(parse(was), parse(now), Known.of(self.graph.before), Known.of(self.graph.after)):
-            self.problems.append(
+        if column.now.get("inherited") and not column.now.get("local"):
+            return  # changes together with the parent table's column
+        if not keeps_values(parse(was), parse(now), self._known_before, self._known_after):
+            column.lossy = True
+            self._loses(
+                column.table,
                 f"Column {key.sub} of {key.schema}.{key.name} was changed from {was} to {now}, which may lose part of "
-                f"a value. Add a new column of type {now}, fill it with backfill, and drop the old one later."
+                f"a value. Add a new column of type {now}, fill it with backfill, and drop the old one later.",
             )
 
     def _mark_late(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backstitch.core.reverse.create import options_sql, sequence_options
+from backstitch.core.reverse.kept import remember, retype
 from backstitch.core.reverse.nodes import Graph, Node
 from backstitch.core.reverse.types import needs_using, parse, rounds
 from backstitch.core.reverse.words import alter_table
@@ -23,7 +24,11 @@ def alter_column(node: Node, graph: Graph) -> list[str]:
         return []
     was, changed = node.was, node.changed
     alter = f"{alter_table(node)} ALTER COLUMN {node.sql}"
-    statements = _retype(node, graph) if node.retype else []
+    kept = graph.kept_of(node.table) if node.lossy else None
+    if kept is not None:
+        statements = retype(node, kept, after_name(node))
+    else:
+        statements = _retype(node, graph) if node.retype else []
     if "generated" in changed and was["generated"] and not node.retype:
         statements.append(f"{alter} SET EXPRESSION AS ({was['generated'][1]})")
     if "notNull" in changed and graph.after.server_version < 180000 and not _with_parent(node, graph, "notNull"):
@@ -40,6 +45,25 @@ def alter_column(node: Node, graph: Graph) -> list[str]:
     if "options" in changed:
         statements += _options(node, alter)
     return statements
+
+
+def after_name(node: Node) -> str:
+    """Give the column of a table's copy in which is kept what a migration left in this one."""
+    return f"backstitch_after_{node.any.id.subid}"
+
+
+def remember_sql(node: Node, graph: Graph) -> list[str]:
+    """Give what must run right after the migration for a column of whose values there is a copy."""
+    kept = graph.kept_of(node.table)
+    if not node.lossy or kept is None or not kept.key or node.before is None or node.before.parent is None:
+        return []
+    oid = node.before.parent.oid
+    names = {
+        n.before.key.sub: n.after.key.sub
+        for n in graph.nodes
+        if n.kind == "column" and n.before is not None and n.after is not None and n.before.id.oid == oid
+    }
+    return remember(node, kept, after_name(node), [quote_ident(names[k]) for k in kept.key])
 
 
 def _with_parent(node: Node, graph: Graph, field: str) -> bool:
@@ -92,7 +116,7 @@ def drop_identity(node: Node) -> list[str]:
 def add_identity(node: Node) -> list[str]:
     """Give what must happen last: an identity needs NOT NULL and no default. Numbers given out stay given out."""
     identity = node.was.get("identity")
-    if "identity" not in node.changed or not identity or node.now.get("identity"):
+    if (node.after is not None and "identity" not in node.changed) or not identity or node.now.get("identity"):
         return []
     schema, _, sequence = identity["sequence"].partition(".")
     name = f"{quote_ident(schema)}.{quote_ident(sequence)}"

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from backstitch.core.reverse.anew import alone_first, owned_by, owner_is_new
 from backstitch.core.reverse.drop import column_of
 from backstitch.core.reverse.nodes import Graph, Node
 from backstitch.core.reverse.words import alter_table, kind_sql
@@ -45,7 +46,7 @@ def create_sql(node: Node, graph: Graph) -> list[str]:  # noqa: PLR0912 - one ca
         case "schema":
             return [f"CREATE SCHEMA {node.sql}"]
         case "column":
-            return [_generated(node)]
+            return [_generated(node)] if node.was.get("generated") is not None else []
         case "inheritance":
             return [_inherit(node, graph)]
         case "extension":
@@ -118,7 +119,7 @@ def _index(node: Node, graph: Graph) -> list[str]:
         before, where, rest = definition.partition(" WHERE ")
         definition = before + place + where + rest
     statements = [definition]
-    if node.any.soft.get("indexParent"):
+    if node.any.soft.get("indexParent") and not alone_first(node, graph):
         parent = graph.of_before.get(ObjectId("pg_class", int(node.any.soft["indexParent"])))
         if parent is not None:
             statements.append(f"ALTER INDEX {parent.sql} ATTACH PARTITION {node.sql}")
@@ -156,7 +157,7 @@ def _index_statistics(node: Node) -> list[str]:
 def _constraint(node: Node, graph: Graph) -> list[str]:
     was, soft = node.was, node.any.soft
     derived = soft.get("parent") or soft.get("indexParent") or ((was.get("inherited") or 0) and not was.get("local"))
-    if derived:
+    if derived and not alone_first(node, graph):
         return []  # comes with the one on the parent table
     definition = str(was["definition"])
     add = f"{alter_table(node)} ADD CONSTRAINT {node.sql} {definition}"
@@ -211,16 +212,7 @@ def _sequence(node: Node, graph: Graph) -> list[str]:
         name = quote_literal(f"{node.sql}")
         statements.append(f"SELECT pg_catalog.setval({name}, {node.any.soft['position']}, true)")
     statements.append(f"ALTER SEQUENCE {node.sql} OWNER TO {quote_ident(was['owner'])}")
-    return statements + owned_by(node, graph)
-
-
-def owned_by(node: Node, graph: Graph) -> list[str]:
-    """Give OWNED BY as it was; the table must have the sequence's owner by then."""
-    soft = node.before.soft if node.before else {}
-    if not soft.get("ownedBy"):
-        return []
-    column = graph.of_before.get(ObjectId("pg_class", int(soft["ownedBy"]), int(soft["ownedByColumn"])))
-    return [] if column is None else [f"ALTER SEQUENCE {node.sql} OWNED BY {column.table.sql}.{column.sql}"]
+    return statements + ([] if owner_is_new(node, graph) else owned_by(node, graph))
 
 
 def _type(node: Node, graph: Graph) -> str:

@@ -37,6 +37,7 @@ class Node:
     space: Node | None = None  # schema of statistics, which need not be their table's
     changed: set[str] = field(default_factory=set)
     retype: bool = False  # a column whose type must be set again
+    lossy: bool = False  # and whose values come from a copy, because the type could not hold them
     late: bool = False  # dropped only after columns have left it
 
     @property
@@ -92,17 +93,30 @@ class Node:
         return f"<{self.any.key}>"
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Where a table's rows are, copied before the migration: see kept.py."""
+
+    copy: str  # qualified and quoted
+    key: tuple[str, ...] = ()  # its columns, named as before; () when there were no rows, or none is needed
+
+
 @dataclass
 class Graph:
-    """All nodes, and by the server's number in each catalog."""
+    """All nodes, and by the server's number in each catalog; `kept` by a table's number before."""
 
     before: Catalog
     after: Catalog
+    kept: Mapping[int, Kept] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     of_before: dict[ObjectId, Node] = field(default_factory=dict)
     of_after: dict[ObjectId, Node] = field(default_factory=dict)
     needs_before: dict[Node, set[Node]] = field(default_factory=lambda: defaultdict(set))
     needs_after: dict[Node, set[Node]] = field(default_factory=lambda: defaultdict(set))
+
+    def kept_of(self, table: Node) -> Kept | None:
+        """Give where a table's rows are; None when they were not copied."""
+        return self.kept.get(table.before.id.oid) if table.before is not None else None
 
     def split(self, node: Node) -> Node:
         """Make two of a node that must be dropped and made again; gives the one to drop."""
@@ -150,9 +164,9 @@ def args_of(thing: CatalogObject) -> str:
     return thing.key.sub if thing.key.kind in ROUTINES else ""
 
 
-def build(before: Catalog, after: Catalog) -> Graph:
-    """Pair the objects of two catalogs."""
-    graph = Graph(before, after)
+def build(before: Catalog, after: Catalog, kept: Mapping[int, Kept] | None = None) -> Graph:
+    """Pair the objects of two catalogs. Of tables whose rows are kept, nothing is paired by name: it comes anew."""
+    graph = Graph(before, after, kept or {})
     after_ids = after.by_id
     for thing in before.objects:
         twin = after_ids.get(thing.id)
@@ -192,7 +206,7 @@ def _match_by_name(graph: Graph) -> None:
     for kind in [*(k for k in _MATCHING_ORDER if k in kinds), *sorted(kinds - set(_MATCHING_ORDER))]:
         gone: dict[tuple[object, ...], Node] = {}
         for node in graph.nodes:
-            if node.kind == kind and node.after is None and node.before is not None:
+            if node.kind == kind and node.after is None and node.before is not None and not _apart(node.before, graph):
                 gone[_place(node.before, graph.of_before)] = node
         if not gone:
             continue
@@ -203,6 +217,11 @@ def _match_by_name(graph: Graph) -> None:
                 old.after = node.after
                 graph.of_after[node.after.id] = old
                 graph.nodes.remove(node)
+
+
+def _apart(thing: CatalogObject, graph: Graph) -> bool:
+    owner = {"table": thing.id.oid, "column": thing.id.oid, "sequence": int(thing.soft.get("ownedBy") or 0)}
+    return owner.get(thing.key.kind) in graph.kept
 
 
 def _place(thing: CatalogObject, index: dict[ObjectId, Node]) -> tuple[object, ...]:

@@ -38,4 +38,7 @@ def needs_first(wanted: Iterable[Node], needs: Mapping[Node, set[Node]]) -> list
 def _rank(node: Node) -> tuple[int, tuple[str, ...]]:
     rank = _RANK.index(node.kind) if node.kind in _RANK else len(_RANK)
     foreign = node.kind == "constraint" and node.any.soft.get("type") == "f"
-    return (len(_RANK) - 1 if foreign else rank, tuple(node.any.key))
+    key = tuple(node.any.key)
+    if node.kind == "column" and node.was.get("position"):
+        key = (*key[:3], f"{node.was['position']:05}")  # what is added again is added in order
+    return (len(_RANK) - 1 if foreign else rank, key)
