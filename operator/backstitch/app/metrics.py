@@ -55,6 +55,12 @@ class Metrics:
             "backstitch_reconcile_errors", "Passes that ended with an error.", ("reason",), registry=self.registry
         )
         self.running = Gauge("backstitch_running", "Migrations that the engine runs now.", registry=self.registry)
+        self._drifted = Gauge(
+            "backstitch_target_drifted",
+            "1 where a schema is not as its last migration left it.",
+            _WHERE,
+            registry=self.registry,
+        )
         self.leading = Gauge("backstitch_leading", "1 where this operator leads, 0 on standby.", registry=self.registry)
         self._states = _States()
         self.registry.register(self._states)
@@ -74,6 +80,10 @@ class Metrics:
             self._backup_seconds.labels(namespace, target).observe(record.backup.duration_ms / 1000)
         if record.state is State.SUCCEEDED:
             self._last_success.labels(namespace, target).set(finished_at)
+
+    def drifted(self, namespace: str, target: str, *, is_there: bool) -> None:
+        """Note whether a target's schema is as its last migration left it."""
+        self._drifted.labels(namespace, target).set(int(is_there))
 
     def stage(self, namespace: str, target: str, stage: State, seconds: float) -> None:
         """Note how long a migration was in one stage."""

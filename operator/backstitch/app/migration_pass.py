@@ -83,9 +83,10 @@ class MigrationPasses:
         self._parts.registry.see(seen)
         if seen.asked.deleted and not seen.held:
             return None  # somebody else's finalizer keeps it
-        if seen.is_finished:
+        recheck = self._parts.registry.take_recheck(key)
+        if seen.is_finished and not recheck:
             return None
-        if seen.held and seen.is_settled:
+        if seen.held and seen.is_settled and not recheck:
             await self._parts.cluster.remove_finalizer(MIGRATIONS, seen.key, seen.uid)
             return None
         return await _Pass(self._parts, seen, body).go()

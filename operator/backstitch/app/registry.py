@@ -15,7 +15,7 @@ from typing import Any
 from backstitch.adapters.kube import Key
 from backstitch.core.decide import Asked
 from backstitch.core.ordering import Sibling
-from backstitch.model.names import CANCEL, FINALIZER, PAUSE, RETRY, ROLLBACK
+from backstitch.model.names import CANCEL, CLOSE, FINALIZER, PAUSE, RETRY, ROLLBACK
 from backstitch.model.states import RESTING, State
 
 
@@ -73,6 +73,7 @@ def seen_of(body: dict[str, Any]) -> Seen:
             retry=annotations.get(RETRY),
             rollback=annotations.get(ROLLBACK),
             cancel=annotations.get(CANCEL),
+            close=annotations.get(CLOSE),
             pause=annotations.get(PAUSE),
             deleted="deletionTimestamp" in metadata,
         ),
@@ -87,6 +88,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._seen: dict[Key, Seen] = {}
+        self._to_recheck: set[Key] = set()
 
     def __len__(self) -> int:
         return len(self._seen)
@@ -105,6 +107,16 @@ class Registry:
         if before is None:
             return not seen.is_finished
         return before.said != seen.said
+
+    def recheck(self, key: Key) -> None:
+        """Have an object that rests looked at once more: its ledger says something new."""
+        self._to_recheck.add(key)
+
+    def take_recheck(self, key: Key) -> bool:
+        """Tell whether an object was to be looked at once more; the next time it is not."""
+        was = key in self._to_recheck
+        self._to_recheck.discard(key)
+        return was
 
     def forget(self, key: Key, uid: str | None = None) -> Seen | None:
         """Drop an object that is gone; with a uid only that very object, not a newer one of the same name."""

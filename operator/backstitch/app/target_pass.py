@@ -14,13 +14,15 @@ from datetime import datetime
 from typing import Any
 
 from backstitch.adapters.kube import TARGETS, Cluster, Key
+from backstitch.app.at_rest import out_of_step, owner_of
 from backstitch.app.migration_pass import Parts
+from backstitch.app.target_schema import SchemaSeen, TargetSchemas
 from backstitch.app.targets import Target
 from backstitch.core.decide import Asked
 from backstitch.core.errors import TargetError
 from backstitch.core.ports import Session
 from backstitch.core.view import previous_conditions
-from backstitch.engine.history import schema_version
+from backstitch.engine.history import version_now
 from backstitch.engine.job import Job, World
 from backstitch.engine.ledger import Entry, latest_entries
 from backstitch.engine.ledger_schema import ACTIVE, ledger_exists
@@ -40,6 +42,7 @@ class TargetPasses:
         self._parts = parts
         self._purge = purge
         self._every_s = every_s
+        self._schemas = TargetSchemas(parts)
 
     async def __call__(self, key: Key) -> float | None:
         """Look once. Raises ApiError."""
@@ -47,20 +50,41 @@ class TargetPasses:
         if body is None or "deletionTimestamp" in body["metadata"]:
             return None
         try:
-            status, entries, target = await self._look(key, body)
+            handled = await self._adopt(key, body)
+            status, entries, target = await self._look(key, body, handled)
         except TargetError as error:
             await self._write(self._parts.cluster, key, body, _unreachable(body, error, self._parts.clock.now()))
             return self._every_s
         await self._write(self._parts.cluster, key, body, status)
+        for other in out_of_step(self._parts.registry, key, entries):
+            self._parts.registry.recheck(other)
+            self._parts.wake(other)
         await self._tidy(target, entries)
         return self._every_s
 
-    async def _look(self, key: Key, body: dict[str, Any]) -> tuple[TargetStatus, list[Entry], Target]:
+    async def _adopt(self, key: Key, body: dict[str, Any]) -> list[str]:
+        """Take an existing database in where a person asks for it; give the requests that were acted on."""
+        if not self._schemas.is_asked(body):
+            return self._schemas.handled(body)
+        target = await self._parts.targets.open_body(key, body)
+        if self._parts.turns.why_wait(key, target.identity) is not None:
+            return self._schemas.handled(body)
+        with self._parts.turns.take(key, target.identity):
+            return await self._schemas.adopt(body, target)
+
+    async def _look(
+        self, key: Key, body: dict[str, Any], handled: list[str]
+    ) -> tuple[TargetStatus, list[Entry], Target]:
         target = await self._parts.targets.open_body(key, body)
         session = await target.database.connect(purpose="look", read_only=True)
         try:
             entries = await latest_entries(session) if await ledger_exists(session) else []
-            return _reachable(body, target, session, entries, self._parts.clock.now()), entries, target
+            version = await version_now(session, entries)
+            schema = await self._schemas.look(session, target, entries)
+            if schema is not None:
+                self._schemas.tell(body, target, schema)
+            status = _reachable(body, target, session, entries, self._parts.clock.now(), schema, version)
+            return status.model_copy(update={"handled_requests": handled or None}), entries, target
         finally:
             await session.close()
 
@@ -90,10 +114,7 @@ class TargetPasses:
             logger.warning("cannot tidy up now", extra={"reason": error.reason, "detail": error.message})
 
     def _is_lost(self, target: Target, entry: Entry) -> bool:
-        return (
-            entry.namespace == target.key.namespace
-            and self._parts.registry.get(Key(entry.namespace, entry.name)) is None
-        )
+        return entry.namespace == target.key.namespace and self._parts.registry.get(owner_of(entry)) is None
 
     async def _finish(self, target: Target, entry: Entry) -> None:
         logger.warning("a migration's object is gone while it was under way", extra={"migration": entry.name})
@@ -107,6 +128,7 @@ class TargetPasses:
             backup_keep=target.keep,
             owner_role=target.spec.owner_role,
             rehearsal=target.spec.rehearsal,
+            follows=owner_of(entry).name if owner_of(entry).name != entry.name else None,
         )
         world = World(
             database=target.database,
@@ -135,7 +157,13 @@ def _condition(
 
 
 def _reachable(
-    body: dict[str, Any], target: Target, session: Session, entries: list[Entry], now: datetime
+    body: dict[str, Any],
+    target: Target,
+    session: Session,
+    entries: list[Entry],
+    now: datetime,
+    schema: SchemaSeen | None,
+    version: str | None,
 ) -> TargetStatus:
     generation = body["metadata"]["generation"]
     major, minor = divmod(session.server_version, 10000)
@@ -143,9 +171,14 @@ def _reachable(
     ended = [e for e in entries if e.finished_at is not None and e.state in RESTING]
     last = max(ended, key=lambda e: e.finished_at or now, default=None)
     message = f"PostgreSQL {major}.{minor}, database {target.database.name}."
+    before = previous_conditions(body.get("status"))
+    drifted = [c for c in before if c.type is ConditionType.DRIFTED]  # stays while a migration is at work
+    if schema is not None:
+        drifted = [_condition(ConditionType.DRIFTED, *schema.said, generation, now)]
     conditions = (
         _condition(ConditionType.READY, "True", Reason.CONNECTED, message, generation, now),
         _condition(ConditionType.REACHABLE, "True", Reason.CONNECTED, message, generation, now),
+        *drifted,
     )
     return TargetStatus(
         observed_generation=generation,
@@ -153,15 +186,16 @@ def _reachable(
         message=message,
         database=target.database.name,
         server_version=f"{major}.{minor}",
-        schema_version=schema_version(entries),
+        schema_version=version,
         active_migration=active.name if active else None,
         last_migration=LastMigration(
             name=last.name, version=last.version, state=last.state, finished_at=last.finished_at
         )
         if last
         else None,
+        drift=schema.lines if schema is not None else (body.get("status") or {}).get("drift"),
         checked_at=now,
-        conditions=list(set_conditions(previous_conditions(body.get("status")), conditions)),
+        conditions=list(set_conditions(before, conditions)),
     )
 
 
@@ -173,6 +207,7 @@ def _unreachable(body: dict[str, Any], error: TargetError, now: datetime) -> Tar
     conditions = [
         _condition(ConditionType.READY, "False", reason, error.message, generation, now),
         _condition(ConditionType.REACHABLE, "False", reason, error.message, generation, now),
+        *(c for c in previous_conditions(body.get("status")) if c.type is ConditionType.DRIFTED),
     ]
     if not error.retry:
         conditions.append(_condition(ConditionType.STALLED, "True", reason, error.message, generation, now))

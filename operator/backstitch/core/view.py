@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from backstitch.core.view_conditions import conditions_of
+from backstitch.core.view_contract import contract_condition
 from backstitch.core.view_text import message_of, progress_of
 from backstitch.model.checks import CheckResult
 from backstitch.model.conditions import MAX_MESSAGE, Condition, set_conditions, shorten
@@ -71,7 +72,10 @@ def status_of(
         # the newest are kept: an old token is never asked for again, the annotation holds one value only
         handled_requests=[shorten(r, MAX_TEXT) for r in record.handled_requests[-MAX_REQUESTS:]] or None,
         conditions=list(
-            set_conditions(previous_conditions(previous_status), conditions_of(record, generation, now=now))
+            set_conditions(
+                previous_conditions(previous_status),
+                (*conditions_of(record, generation, now=now), *contract_condition(record, spec, generation, now)),
+            )
         ),
     )
     return status.to_plain()

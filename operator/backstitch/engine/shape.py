@@ -95,6 +95,14 @@ async def latest_shape(session: Session) -> Shape | None:
     return _shape(rows[0]) if rows else None
 
 
+async def latest_shape_id(session: Session) -> int | None:
+    """Give the number of the schema as it was left last, or None where no one has taken one down."""
+    if not await shapes_exist(session):
+        return None
+    rows = await session.rows("SELECT id FROM backstitch.shapes ORDER BY id DESC LIMIT 1")
+    return int(rows[0]["id"]) if rows else None
+
+
 async def adopted(session: Session) -> tuple[datetime, str] | None:
     """Give when an existing database was taken in, and at which version; None where none was."""
     if not await shapes_exist(session):

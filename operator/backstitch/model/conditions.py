@@ -29,6 +29,8 @@ class ConditionType(StrEnum):
     VERIFIED = "Verified"
     ROLLED_BACK = "RolledBack"
     REACHABLE = "Reachable"  # of a MigrationTarget
+    DRIFTED = "Drifted"  # of a MigrationTarget
+    CONTRACTED = "Contracted"  # where a migration has contract phases
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
 
@@ -88,6 +90,10 @@ class Reason(StrEnum):
     CONNECTED = "Connected"
     UNREACHABLE = "Unreachable"
     UNFIT = "Unfit"
+    SCHEMA_AS_LEFT = "SchemaAsLeft"
+    SCHEMA_CHANGED = "SchemaChanged"
+    SCHEMA_NOT_KNOWN = "SchemaNotKnown"
+    REVERT_WINDOW_OPEN = "RevertWindowOpen"
 
 
 class Condition(Frozen):

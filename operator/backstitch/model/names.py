@@ -12,6 +12,8 @@ FIELD_MANAGER = "backstitch"
 RETRY = f"{GROUP}/retry"
 ROLLBACK = f"{GROUP}/rollback"
 CANCEL = f"{GROUP}/cancel"
+CLOSE = f"{GROUP}/close-revert-window"
+ADOPT = f"{GROUP}/adopt"  # on a MigrationTarget: the schema as it is now is right
 
 # No request but a state: it holds while the annotation is there, whatever its value.
 PAUSE = f"{GROUP}/pause"

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may a spec say about the time after success: a migration that takes another back, phases that wait for the end
-of the revert window, steps that have no way back? The same rules for pydantic and, as CEL, for the API server."""
+"""What may a spec say about the time before and after a migration?
+
+A database that is taken in, a migration that takes another back, phases that wait for the end of the revert window,
+steps that have no way back. The same rules for pydantic and, as CEL, for the API server.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +54,25 @@ class Irreversible(Frozen):
         "proven backup takes the place of the database. none: it stops for a person."
     )
     reason: str = Field(description="Why that is acceptable, for who reads it later.", min_length=1, max_length=500)
+
+
+class AdoptSpec(Frozen):
+    """How an existing database is taken in."""
+
+    from_: str | None = Field(
+        default=None,
+        alias="from",
+        description="Whose history says the version, where there are more: flyway, golang-migrate, prisma, alembic, "
+        "sqitch, liquibase, dbmate, goose, rails, ecto, a table as schema.name, or none.",
+        min_length=1,
+        max_length=127,
+    )
+    version: str | None = Field(
+        default=None,
+        description="The version that the schema has, whatever a history says.",
+        min_length=1,
+        max_length=63,
+    )
 
 
 def why_unclear(spec: MigrationSpec) -> str | None:

@@ -15,7 +15,7 @@ from backstitch.model.checks import Check
 from backstitch.model.duration import DURATION
 from backstitch.model.operations import OPERATIONS, Operation
 from backstitch.model.rehearsal_spec import RehearsalSpec
-from backstitch.model.revert import SPEC_RULES, why_unclear
+from backstitch.model.revert import SPEC_RULES, AdoptSpec, why_unclear
 from backstitch.model.rollback_spec import RollbackSpec
 from backstitch.model.step import Step
 from backstitch.model.windows import Freeze, Window
@@ -247,6 +247,9 @@ class TargetSpec(Frozen):
     policy: TargetPolicy | None = Field(default=None, description="Stricter (in development: other) rules.")
     suspend: bool | None = Field(default=None, description="Nothing begins on this target while it is true.")
     owner_role: str | None = Field(default=None, description="SET ROLE to this before any statement.", max_length=63)
+    adopt: AdoptSpec | None = Field(
+        default=None, description="Take an existing database in when it is first looked at, at the version it has."
+    )
     rehearsal: RehearsalSpec | None = Field(
         default=None, description="How migrations are rehearsed on a copy before they touch this database."
     )

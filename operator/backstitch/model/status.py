@@ -175,6 +175,12 @@ class TargetStatus(Frozen):
     )
     active_migration: str | None = Field(default=None, description="The migration that runs now.", max_length=253)
     last_migration: LastMigration | None = Field(default=None, description="The migration that ended last.")
+    drift: Lines | None = Field(
+        default=None, description="Objects that are not as the last migration left them; the first 20."
+    )
+    handled_requests: Annotated[list[Line], Field(max_length=20)] | None = Field(
+        default=None, description="Values of the request annotations that were acted on."
+    )
     checked_at: datetime | None = Field(default=None, description="When the database was last looked at.")
     conditions: Annotated[list[Condition], Field(max_length=20)] | None = Field(
         default=None, description="Conditions, as Kubernetes' own objects have them."
