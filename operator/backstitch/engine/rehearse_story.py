@@ -73,7 +73,8 @@ class Story:
             record, back_ms = await self._go("reverse", Requests(rollback="rehearsal"))
             report = await self._compared(report.model_copy(update={"rollback_ms": back_ms}), start, record)
             if report.verdict not in (None, "Different"):
-                record, _ = await self._go("forward again", Requests(retry="rehearsal"))
+                record, again_ms = await self._go("forward again", Requests(retry="rehearsal"))
+                report = report.model_copy(update={"again_ms": again_ms})
                 if record.state is not State.SUCCEEDED:
                     report = report.model_copy(
                         update={"failure": f"It went back, but not forward again: {record.message}"}
@@ -82,7 +83,7 @@ class Story:
             report = await self._compared(report, start, record)
             if record.reason not in ("CheckFailed", "CheckInconclusive"):  # a gate of its own says those
                 report = report.model_copy(update={"failure": record.message})
-        return report.model_copy(update={"statements": self._traces()})
+        return report.model_copy(update={"statements": self._traces(), "looking_ms": self.tracer.aside_s * 1000})
 
     async def _go(self, direction: Direction, asked: Requests) -> tuple[Record, float]:
         """Run in one direction to rest; give the milliseconds that it took, without those spent looking."""
@@ -109,7 +110,7 @@ class Story:
     async def _observe(self, record: Record) -> None:
         self.heed()
         place = self.tracer.place
-        place.active = record.state in TRACED
+        place.active = record.state in TRACED and place.direction != "forward again"
         place.phase = record.phase or ""
         going = [s for s in record.steps if s.state in ("running", "failed")]
         if place.direction == "reverse":

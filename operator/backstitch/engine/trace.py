@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
 from backstitch.core.ports import Clock, Database, Prepared, Row, Session
 from backstitch.core.trace import blocks, measured_class, without_literals
-from backstitch.engine.trace_look import Look, Relation, locks_of, look, sizes
+from backstitch.engine.trace_look import Look, locks_of, look, sizes, wal_at
 from backstitch.model.rehearsal import Direction, LockSeen, StatementTrace
 
 POLL_S = 0.01
+LOOKS = 10  # a statement that runs once more than so often in a step is only timed
 ROW_IMAGES = "row images"
 """In place of a plan's class: the engine's own triggers, which no plan speaks of."""
 # The engine's own bookkeeping: it commits with the statement, but locks nothing of the application's.
@@ -30,6 +31,9 @@ _BOOKKEEPING = re.compile(
     r"(CREATE( OR REPLACE)?|DROP) FUNCTION (IF EXISTS )?backstitch\.|LOCK )",
     re.I | re.S,
 )
+
+
+Key = tuple[str, str, str]  # direction, step, statement
 
 
 @dataclass
@@ -49,6 +53,7 @@ class Tracer:
     clock: Clock
     place: Place = field(default_factory=Place)
     seen: list[StatementTrace] = field(default_factory=list)
+    usual: dict[Key, list[tuple[tuple[str, str], ...]]] = field(default_factory=lambda: defaultdict(list))
     rewritten_bytes: Counter[str] = field(default_factory=Counter)  # by direction
     began: float | None = None
     aside_s: float = 0.0  # spent looking
@@ -70,6 +75,8 @@ class _Done:
     before: Look
     after: Look
     aside: float  # seconds spent looking before it
+    rows: int | None = None  # where nobody looked: what the statement said
+    usual: tuple[tuple[str, str], ...] | None = None  # where nobody looked: the relations and modes of other runs
 
 
 class TracingDatabase:
@@ -145,6 +152,9 @@ class TracingSession:
             return await self._inner.execute(sql, params)
         if not self._depth:
             return await self._alone(sql, params)
+        key = (self._tracer.place.direction, self._tracer.place.step, without_literals(sql))
+        if len(self._tracer.usual[key]) >= LOOKS:
+            return await self._again(key, sql, params)
         before = await self._look()
         aside, started = self._aside, self._clock.monotonic()
         count = await self._inner.execute(sql, params)
@@ -152,6 +162,17 @@ class TracingSession:
         after = await self._look()
         await self._weigh(before, after)
         self._done.append(_Done(sql, started, took, before, after, aside))
+        return count
+
+    async def _again(self, key: Key, sql: str, params: Sequence[object] | None) -> int:
+        """Run what has run often before, as batches do: it locks what it locked; only time, rows and WAL are new."""
+        before = await self._look(quickly=True)
+        aside, started = self._aside, self._clock.monotonic()
+        count = await self._inner.execute(sql, params)
+        took = self._clock.monotonic() - started
+        after = await self._look(quickly=True)
+        usual = tuple(dict.fromkeys(lock for locks in self._tracer.usual[key] for lock in locks))
+        self._done.append(_Done(sql, started, took, before, after, aside, max(0, count), usual))
         return count
 
     def transaction(self) -> AbstractAsyncContextManager[None]:
@@ -189,10 +210,10 @@ class TracingSession:
             self._depth = 0
         self._note(self._clock.monotonic())
 
-    async def _look(self) -> Look:
+    async def _look(self, *, quickly: bool = False) -> Look:
         started = self._clock.monotonic()
         try:
-            return await look(self._inner)
+            return Look(wal=await wal_at(self._inner)) if quickly else await look(self._inner)
         finally:
             self._count_aside(started)
 
@@ -211,34 +232,40 @@ class TracingSession:
         """Write down what a committed transaction did. A lock counts for the statement that took it first."""
         if not self._done:
             return
-        start, had = self._done[0].before, set[tuple[int, str]]()
+        start = next((d.before for d in self._done if d.usual is None), Look())
+        had = set[tuple[int, str]]()
         for done in self._done:
             held_ms = max(0.0, (ended - done.started - (self._aside - done.aside)) * 1000)
             fresh = done.after.locks - done.before.locks - had
             had |= fresh
-            locks = _locks(start, dict.fromkeys(fresh, held_ms))
-            self._add(done.text, done.started, done.took, done.before, done.after, locks)
+            locks = start.told(dict.fromkeys(fresh, held_ms))
+            if done.usual is not None:
+                locks = tuple(
+                    LockSeen(relation=r, mode=m, held_ms=round(held_ms, 1), blocks=blocks(m)) for r, m in done.usual
+                )
+            self._add(done, locks)
 
-    def _add(
-        self, text: str, started: float, took: float, before: Look, after: Look, locks: tuple[LockSeen, ...]
-    ) -> None:
-        place = self._tracer.place
-        own = "backstitch_" in text and "TRIGGER" in text
+    def _add(self, done: _Done, locks: tuple[LockSeen, ...]) -> None:
+        place, before, after = self._tracer.place, done.before, done.after
+        text = without_literals(done.text)
+        if done.usual is None:
+            known = self._tracer.usual[place.direction, place.step, text]
+            known.append(tuple((lock.relation, lock.mode) for lock in locks))
         self._tracer.seen.append(
             StatementTrace(
                 direction=place.direction,
                 phase=place.phase,
                 step=place.step,
-                statement=without_literals(text),
-                started_ms=round(self._tracer.since(started), 1),
-                duration_ms=round(took * 1000, 2),
+                statement=text,
+                started_ms=round(self._tracer.since(done.started), 1),
+                duration_ms=round(done.took * 1000, 2),
                 locks=locks,
-                rewrote=_names(after.rewritten(before)),
-                built=_names(after.built(before)),
-                scanned=_names(after.scanned(before)),
-                rows=max(0, after.rows - before.rows),
+                rewrote=tuple(r.name for r in after.rewritten(before)),
+                built=tuple(r.name for r in after.built(before)),
+                scanned=tuple(r.name for r in after.scanned(before)),
+                rows=max(0, after.rows - before.rows) if done.rows is None else done.rows,
                 wal_bytes=max(0, after.wal - before.wal),
-                static_class=ROW_IMAGES if own else "",
+                static_class=ROW_IMAGES if "backstitch_" in text and "TRIGGER" in text else "",
                 measured_class=measured_class(locks),
             )
         )
@@ -264,23 +291,5 @@ class TracingSession:
         took = self._clock.monotonic() - started
         after = await look(self._inner)
         await self._weigh(before, after)
-        self._add(sql, started, took, before, after, _locks(before, held))
+        self._add(_Done(sql, started, took, before, after, 0.0), before.told(held))
         return count
-
-
-def _names(relations: tuple[Relation, ...]) -> tuple[str, ...]:
-    return tuple(r.name for r in relations)
-
-
-def _locks(start: Look, held_ms: dict[tuple[int, str], float]) -> tuple[LockSeen, ...]:
-    """Give the locks on what was there before, by the names it had then; nobody waits for what is new."""
-    return tuple(
-        sorted(
-            (
-                LockSeen(relation=start.relations[oid].name, mode=mode, held_ms=round(ms, 1), blocks=blocks(mode))
-                for (oid, mode), ms in held_ms.items()
-                if oid in start.relations
-            ),
-            key=lambda lock: (lock.relation, lock.mode),
-        )
-    )

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from backstitch.core.ports import Session
+from backstitch.core.trace import blocks
+from backstitch.model.rehearsal import LockSeen
 
 # Locks of ours on relations that people know; those of the catalog and of our own schemas disturb nobody.
 _LOCKS = """
@@ -78,6 +80,15 @@ class Look:
                 found.append(now)
         return tuple(sorted(found, key=lambda r: r.name))
 
+    def told(self, held_ms: Mapping[tuple[int, str], float]) -> tuple[LockSeen, ...]:
+        """Give locks on what was there at this moment, by the names it had then; nobody waits for what is new."""
+        found = (
+            LockSeen(relation=self.relations[oid].name, mode=mode, held_ms=round(ms, 1), blocks=blocks(mode))
+            for (oid, mode), ms in held_ms.items()
+            if oid in self.relations
+        )
+        return tuple(sorted(found, key=lambda lock: (lock.relation, lock.mode)))
+
     def _other_files(self, before: Look, kinds: str, *, new: bool) -> tuple[Relation, ...]:
         found = []
         for oid, now in self.relations.items():
@@ -96,8 +107,13 @@ async def look(session: Session) -> Look:
     """Look at one's own session: its locks, and what it has done since it began."""
     locks = await locks_of(session, session.pid)
     relations = {r["oid"]: Relation(**r) for r in await session.rows(_RELATIONS)}
-    wal = await session.rows("SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint AS at")
-    return Look(locks, relations, int(wal[0]["at"]))
+    return Look(locks, relations, await wal_at(session))
+
+
+async def wal_at(session: Session) -> int:
+    """Give how many bytes of WAL the server has written, by everybody."""
+    rows = await session.rows("SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint AS at")
+    return int(rows[0]["at"])
 
 
 async def sizes(session: Session, relations: Iterable[Relation]) -> int:

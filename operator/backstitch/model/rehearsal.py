@@ -91,6 +91,8 @@ class Rehearsal(Frozen):
     restore_ms: float = 0  # of which: to restore the copy
     forward_ms: float = 0
     rollback_ms: float = 0
+    again_ms: float = 0  # forward once more
+    looking_ms: float = 0  # what tracing and trying queries took, in none of the others
     scale: float = 1.0  # production's size over the copy's
     statements: tuple[StatementTrace, ...] = ()
     checks: tuple[CheckResult, ...] = ()
