@@ -6,12 +6,14 @@ from __future__ import annotations
 from backstitch.core.plan import Plan, token_of
 from backstitch.core.plan import make_plan as plan_of
 from backstitch.core.ports import Session
+from backstitch.core.workload import queries_of, touched_tables
 from backstitch.engine.facts import read_facts
 from backstitch.engine.history import version_now
 from backstitch.engine.job import Job, World
 from backstitch.engine.ledger import latest_entries
 from backstitch.engine.ledger_schema import ledger_exists
 from backstitch.engine.shape import find_drift
+from backstitch.engine.verify_workload import why_no_workload
 
 
 async def make_plan(job: Job, world: World) -> Plan:
@@ -41,6 +43,10 @@ async def plan_now(session: Session, job: Job, schema_version: str | None) -> Pl
         found = (await session.rows(f"SELECT count(*) AS n FROM {table.qualified.sql}"))[0]["n"]
         if found != wanted:
             wrong.append(f"The migration assumes {wanted} rows in {table.qualified}, but there are {found}.")
+    if not job.on_copy:  # there the target was asked already
+        checks = [c for p in job.spec.phases for c in p.checks or []] + list(job.spec.checks or [])
+        queries = queries_of(job.spec, job.policy)
+        wrong += await why_no_workload(session, checks, queries, touched_tables(job.spec, job.sources))
     drift = await find_drift(session)
     drifted = drift is not None and drift.is_there
     return plan.model_copy(

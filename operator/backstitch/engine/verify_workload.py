@@ -7,7 +7,7 @@ the migration began was never compared with anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backstitch.core.judge import Verdict
@@ -15,8 +15,32 @@ from backstitch.core.ports import Session
 from backstitch.core.workload import broken, describe, is_about
 from backstitch.engine.verify_session import CannotTell, CheckContext
 from backstitch.engine.workload import read_workload, see_here, try_here
+from backstitch.model.checks import Check
 from backstitch.model.sql import parse_name
-from backstitch.model.workload import QuerySeen, Workload, WorkloadStillWorks
+from backstitch.model.workload import AppQuery, QuerySeen, Workload, WorkloadStillWorks
+
+
+async def why_no_workload(
+    session: Session, checks: Sequence[Check], queries: tuple[AppQuery, ...], touched: frozenset[str] | None
+) -> list[str]:
+    """Give why a check workloadStillWorks could never say anything; asked before the first change. Reads only."""
+    reasons = []
+    context = CheckContext(queries=queries, touched=touched)
+    for check in checks:
+        wanted = check.workload_still_works
+        if wanted is None or check.report_only:
+            continue
+        try:
+            workload = await _chosen(session, wanted, context)
+        except CannotTell as error:
+            reasons.append(f"Check {check.name}: {error.message}")
+            continue
+        if not workload.queries and workload.notes:
+            reasons.append(
+                f"Check {check.name} (workloadStillWorks) knows no statement of the application: "
+                f"{' '.join(workload.notes)} List them in spec.workload, or leave the check out."
+            )
+    return reasons
 
 
 async def see_baseline(session: Session, wanted: WorkloadStillWorks, context: CheckContext) -> dict[str, object]:
