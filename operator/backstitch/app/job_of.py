@@ -33,6 +33,7 @@ async def job_of(
         sources=sources,
         policy=target.spec.policy,
         backup_keep=target.keep,
+        proof=target.proof,
         siblings=registry.siblings(seen),
         owner_role=target.spec.owner_role,
         rehearsal=target.spec.rehearsal,

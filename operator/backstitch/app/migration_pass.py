@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from backstitch.adapters.kube import MIGRATIONS, Cluster, Key
 from backstitch.app import events
+from backstitch.app.backup_methods import with_backups
 from backstitch.app.events import EventPoster
 from backstitch.app.job_of import job_of
 from backstitch.app.logs import about
@@ -168,6 +169,7 @@ class _Pass:
             term=parts.term(),
             stopping=parts.stopping,
         )
+        world = await with_backups(world, parts.targets, target)
         busy = parts.turns.why_wait(self._key, target.identity)
         if busy is not None:
             # the cluster's own order says more than that somebody runs, where it applies

@@ -15,7 +15,9 @@ from typing import Any
 
 from backstitch.adapters.kube import TARGETS, Cluster, Key
 from backstitch.app.at_rest import out_of_step, owner_of
+from backstitch.app.backup_methods import with_backups
 from backstitch.app.migration_pass import Parts
+from backstitch.app.scheduled_backups import ScheduledBackups
 from backstitch.app.target_schema import SchemaSeen, TargetSchemas
 from backstitch.app.targets import Target
 from backstitch.core.decide import Asked
@@ -43,6 +45,7 @@ class TargetPasses:
         self._purge = purge
         self._every_s = every_s
         self._schemas = TargetSchemas(parts)
+        self._scheduled = ScheduledBackups(parts)
 
     async def __call__(self, key: Key) -> float | None:
         """Look once. Raises ApiError."""
@@ -60,6 +63,7 @@ class TargetPasses:
             self._parts.registry.recheck(other)
             self._parts.wake(other)
         await self._tidy(target, entries)
+        await self._scheduled.run(target)
         return self._every_s
 
     async def _adopt(self, key: Key, body: dict[str, Any]) -> list[str]:
@@ -84,7 +88,9 @@ class TargetPasses:
             if schema is not None:
                 self._schemas.tell(body, target, schema)
             status = _reachable(body, target, session, entries, self._parts.clock.now(), schema, version)
-            return status.model_copy(update={"handled_requests": handled or None}), entries, target
+            backups = await self._scheduled.look(session, target)
+            changes = {"handled_requests": handled or None, "scheduled_backups": backups}
+            return status.model_copy(update=changes), entries, target
         finally:
             await session.close()
 
@@ -126,6 +132,7 @@ class TargetPasses:
             environment=target.spec.environment,
             policy=target.spec.policy,
             backup_keep=target.keep,
+            proof=target.proof,
             owner_role=target.spec.owner_role,
             rehearsal=target.spec.rehearsal,
             follows=owner_of(entry).name if owner_of(entry).name != entry.name else None,
@@ -139,6 +146,7 @@ class TargetPasses:
             term=self._parts.term(),
             stopping=self._parts.stopping,
         )
+        world = await with_backups(world, self._parts.targets, target)
         record = await self._parts.run(job, replace(world, requests=lambda: Asked(deleted=True)))
         logger.warning("settled it", extra={"migration": entry.name, "state": record.state.value})
 

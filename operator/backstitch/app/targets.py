@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from backstitch.adapters.conninfo import ConnectionSettings, parse_secret
 from backstitch.adapters.dump import PgArchiver
 from backstitch.adapters.kube import TARGETS, Cluster, Key
-from backstitch.adapters.kube_api import ApiError
+from backstitch.adapters.kube_api import ApiError, KubeApi
 from backstitch.adapters.postgres import PostgresDatabase
 from backstitch.adapters.storage import open_store
 from backstitch.adapters.store_url import parse_store_url
@@ -26,6 +26,7 @@ from backstitch.core.errors import BackupFailed, TargetError, UsageError
 from backstitch.core.policy import rules_for
 from backstitch.core.ports import Archiver, Clock, ObjectStore
 from backstitch.engine.job import OtherServer
+from backstitch.model.backup_spec import BackupProof
 from backstitch.model.base import Frozen
 from backstitch.model.operations.run_sql import ConfigMapKey
 from backstitch.model.spec import BackupStorage, MigrationSpec, SecretRef, TargetSpec
@@ -58,6 +59,11 @@ class Target:
     def keep(self) -> int:
         """Give how many backups are kept."""
         return (self.spec.backup.keep if self.spec.backup else None) or DEFAULT_KEEP
+
+    @property
+    def proof(self) -> BackupProof:
+        """Give what must be proven before the first change."""
+        return (self.spec.backup.proof if self.spec.backup else None) or "dump"
 
 
 class Targets:
@@ -132,6 +138,15 @@ class Targets:
             )
         except UsageError as error:
             raise TargetError(error.message, reason="StorageInvalid", retry=False) from None
+
+    async def secret(self, target: Target, name: str, what: str) -> dict[str, bytes]:
+        """Give a Secret of the target's namespace, `what` being what it is for. Raises NotThere, TargetError."""
+        return await self._secret(target.key.namespace, name, what, 10.0)
+
+    @property
+    def api(self) -> KubeApi:
+        """Give the way to objects of others."""
+        return self._cluster.api
 
     async def archiver(self, target: Target) -> Archiver | None:
         """Give the dump tools of the server's version; None where there is no place for a backup anyway.

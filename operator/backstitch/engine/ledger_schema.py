@@ -84,6 +84,14 @@ UPGRADES: dict[int, tuple[str, ...]] = {
             taken_at timestamptz NOT NULL DEFAULT clock_timestamp(),
             summary jsonb NOT NULL, report jsonb)""",
     ),
+    5: (
+        """CREATE TABLE backstitch.scheduled_backups (
+            id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            kind text NOT NULL, method text NOT NULL, due_at timestamptz NOT NULL,
+            state text NOT NULL DEFAULT 'running', -- done, failed
+            place text NOT NULL DEFAULT '', bytes bigint NOT NULL DEFAULT 0, message text NOT NULL DEFAULT '',
+            started_at timestamptz NOT NULL DEFAULT clock_timestamp(), finished_at timestamptz)""",
+    ),
 }
 """What each later version adds, to a new ledger too. Columns are added with defaults and nothing is ever renamed or
 taken away, so that an operator of an older version goes on reading; it does not write (`upgrade_ledger`)."""

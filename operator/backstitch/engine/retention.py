@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from backstitch.core.errors import StorageError
 from backstitch.core.ports import ObjectStore
 from backstitch.engine.streams import read_object
-from backstitch.model.backup import MANIFEST, PROOF, Manifest
+from backstitch.model.backup import MANIFEST, PROOF, SCHEDULED, Manifest
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,16 @@ async def sweep_backups(
     keep: int,
     older_than: datetime | None = None,
     protect: Collection[str] = (),
+    scheduled: bool = False,
 ) -> list[str]:
     """Delete superfluous backups and give their folders. `protect`: folders that a revert window still needs.
+
+    Those by the clock (`scheduled`) and those before migrations are counted apart: neither pushes the other out.
 
     The manifest goes last: killed half way, the rest is found and deleted by the next sweep. Raises StorageError.
     """
     swept = []
-    backups = await list_backups(store, namespace)
+    backups = [b for b in await list_backups(store, namespace) if (b.manifest.request.name == SCHEDULED) is scheduled]
     for backup in superfluous(backups, keep=max(keep, 1), older_than=older_than, protect=protect):
         for key in sorted(backup.keys, key=lambda key: key.endswith(MANIFEST)):
             await store.delete(key)

@@ -13,6 +13,9 @@ from backstitch.model.base import Frozen
 FULL, SCHEMA, MANIFEST, PROOF = "full.pgc", "schema.pgc", "manifest.json", "proof.json"
 """The objects of a backup, below its folder."""
 
+SCHEDULED = "_scheduled"
+"""In the place of a migration's name, for backups by the clock; no object of Kubernetes can have it."""
+
 
 class TableDigest(Frozen):
     """The rows of a table: how many, and a 128-bit digest that does not depend on their order (hex).

@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from backstitch.model.backup import CopyRecord
-from backstitch.model.backup_spec import BackupMethod, BackupProof
+from backstitch.model.backup_spec import BackupKind, BackupMethod, BackupProof
 from backstitch.model.base import Frozen
 from backstitch.model.checks import CheckOutcome
 from backstitch.model.conditions import MAX_MESSAGE, Condition
@@ -158,6 +158,19 @@ class LastMigration(Frozen):
     finished_at: datetime | None = Field(default=None, description="When it ended.")
 
 
+class ScheduledBackupsStatus(Frozen):
+    """Backups by the clock."""
+
+    last_kind: BackupKind | None = Field(default=None, description="Kind of the last one that was completed.")
+    last_due_at: datetime | None = Field(default=None, description="For when it was due.")
+    last_finished_at: datetime | None = Field(default=None, description="When it was complete.")
+    last_place: str | None = Field(default=None, description="Where it is; no credentials.", max_length=2000)
+    next_at: datetime | None = Field(default=None, description="When the next one is due.")
+    trouble: str | None = Field(
+        default=None, description="Why the newest attempt failed; gone after a success.", max_length=MAX_TEXT
+    )
+
+
 class TargetStatus(Frozen):
     """status of a MigrationTarget."""
 
@@ -182,6 +195,7 @@ class TargetStatus(Frozen):
         default=None, description="Values of the request annotations that were acted on."
     )
     checked_at: datetime | None = Field(default=None, description="When the database was last looked at.")
+    scheduled_backups: ScheduledBackupsStatus | None = Field(default=None, description="Backups by the clock.")
     conditions: Annotated[list[Condition], Field(max_length=20)] | None = Field(
         default=None, description="Conditions, as Kubernetes' own objects have them."
     )
