@@ -91,9 +91,11 @@ def is_felt(lock: LockSeen) -> bool:
 def as_planned(trace: StatementTrace) -> bool:
     """Tell whether a statement locked no more than its plan said. What no plan could say counts as not."""
     if trace.static_class == UNKNOWN:
-        return trace.measured_class in ("none", "rows")
+        return trace.measured_class in ("", "none", "rows")
     if trace.static_class not in CLASSES:
         return True  # a part of the engine's own, which no plan speaks of
+    if trace.measured_class not in CLASSES:
+        return True  # over before anybody could look
     return CLASSES.index(trace.measured_class) <= CLASSES.index(trace.static_class)
 
 

@@ -245,7 +245,7 @@ class TracingSession:
                 )
             self._add(done, locks)
 
-    def _add(self, done: _Done, locks: tuple[LockSeen, ...]) -> None:
+    def _add(self, done: _Done, locks: tuple[LockSeen, ...], measured: str | None = None) -> None:
         place, before, after = self._tracer.place, done.before, done.after
         text = without_literals(done.text)
         if done.usual is None:
@@ -266,7 +266,7 @@ class TracingSession:
                 rows=max(0, after.rows - before.rows) if done.rows is None else done.rows,
                 wal_bytes=max(0, after.wal - before.wal),
                 static_class=ROW_IMAGES if "backstitch_" in text and "TRIGGER" in text else "",
-                measured_class=measured_class(locks),
+                measured_class=measured_class(locks) if measured is None else measured,
             )
         )
 
@@ -291,5 +291,6 @@ class TracingSession:
         took = self._clock.monotonic() - started
         after = await look(self._inner)
         await self._weigh(before, after)
-        self._add(_Done(sql, started, took, before, after, 0.0), before.told(held))
+        locks = before.told(held)  # none: it was over before the second session could look
+        self._add(_Done(sql, started, took, before, after, 0.0), locks, measured_class(locks) if locks else "")
         return count

@@ -45,7 +45,7 @@ class StatementTrace(Frozen):
     rows: int = 0  # rows written
     wal_bytes: int = 0
     static_class: str = ""  # what the plan said: the strongest lock
-    measured_class: str = ""  # what was seen
+    measured_class: str = ""  # what was seen; "" where it was over before anybody could look
     scaled_duration_ms: float | None = None  # for production's size, where the copy is smaller
 
 
