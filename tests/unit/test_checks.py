@@ -30,6 +30,7 @@ EVERY_KIND = """
 - {name: queryUsesIndex, queryUsesIndex: {query: "SELECT 1", index: users_email}}
 - {name: noSequentialScan, noSequentialScan: {query: "SELECT 1", tables: [users]}}
 - {name: queryWithin, queryWithin: {query: "SELECT 1", factor: 1.5, maxMs: 200}, attempts: 2, reportOnly: true}
+- {name: workloadStillWorks, workloadStillWorks: {tables: [users], queries: [login], allow: [indexLost]}}
 """
 
 
