@@ -24,10 +24,16 @@ from kubernetes.aio.client.configuration import Configuration
 from backstitch.core.errors import BackstitchError
 
 Body = dict[str, Any]
-ContentType = Literal["application/json", "application/json-patch+json", "application/apply-patch+yaml"]
+ContentType = Literal[
+    "application/json",
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/apply-patch+yaml",
+]
 
 JSON: ContentType = "application/json"
 JSON_PATCH: ContentType = "application/json-patch+json"
+MERGE_PATCH: ContentType = "application/merge-patch+json"
 APPLY: ContentType = "application/apply-patch+yaml"
 
 _ONE_TRY_S = 10.0
@@ -79,8 +85,9 @@ def _nothing() -> None:
 class KubeApi:
     """A connection to one API server. Use `KubeApi.connect()`, and close it at the end."""
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, *, if_forbidden: str = "") -> None:
         self._client = client
+        self._if_forbidden = if_forbidden  # what to do about it, for the reader of the message
 
     @classmethod
     async def connect(cls) -> KubeApi:
@@ -102,7 +109,8 @@ class KubeApi:
                 f"No way to a Kubernetes API server: {error}. Run in a pod with a service account, or set KUBECONFIG.",
                 status=401,
             ) from error
-        return cls(ApiClient(configuration=settings))
+        hint = " Give the operator's service account the rights of manifests/rbac.yaml."
+        return cls(ApiClient(configuration=settings), if_forbidden=hint)
 
     async def close(self) -> None:
         """Close the connections; safe to call twice."""
@@ -161,10 +169,10 @@ class KubeApi:
             ) from error
         if 200 <= answer.status < 300:
             return cast(Body, json.loads(text)) if text else {}
-        raise _error(method, path, answer.status, text)
+        raise _error(method, path, answer.status, text, self._if_forbidden)
 
 
-def _error(method: str, path: str, status: int, text: bytes) -> ApiError:
+def _error(method: str, path: str, status: int, text: bytes, if_forbidden: str) -> ApiError:
     try:
         said = str(json.loads(text).get("message", ""))
     except (ValueError, AttributeError):
@@ -175,7 +183,7 @@ def _error(method: str, path: str, status: int, text: bytes) -> ApiError:
     if status == 409 or (status == 422 and "test operation" in said) or "the server rejected our request" in said:
         return Stale(message, status=status)
     if status == 403:
-        message += " Give the operator's service account the rights of manifests/rbac.yaml."
+        message += if_forbidden
     return ApiError(message, status=status)
 
 
