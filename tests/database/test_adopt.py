@@ -98,9 +98,9 @@ KNOWN = [
 ]
 
 
-async def refusal(engine: Engine, **how: str) -> BackstitchError:
+async def refusal(engine: Engine, source: str | None = None) -> BackstitchError:
     with pytest.raises(BackstitchError) as found:
-        await adopt(await engine.world(), **how)
+        await adopt(await engine.world(), source=source)
     return found.value
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SIGKILL between two calls while one migration takes another back, and while contract phases run: each ends as if calm."""
+"""SIGKILL between two calls while a migration takes another back or contract phases run: each ends as if calm."""
 
 from __future__ import annotations
 
