@@ -14,9 +14,11 @@ import psycopg
 
 from backstitch.engine.job import Job
 from backstitch.engine.run import run
+from backstitch.engine.scratch import scratch_prefix
+from backstitch.model.rehearsal_spec import RehearsalSpec
 from backstitch.model.spec import MigrationSpec
 from tests.plugins.crash import Counter, crashing
-from tests.plugins.engine import NOBODY_ASKED, Engine, a_spec
+from tests.plugins.engine import NOBODY_ASKED, NOT_REHEARSED, Engine, a_spec
 from tests.plugins.pg import TestDatabase
 
 START = """
@@ -54,7 +56,17 @@ STORIES: dict[str, MigrationSpec] = {
     "succeeds": a_spec(PHASES, checks=[{"name": "nobody-lost", "rowsUnchanged": {"table": "users"}}]),
     "rolls-back": a_spec(PHASES, checks=NEVER),
 }
-ENDS = {"succeeds": "Succeeded", "rolls-back": "RolledBack"}
+SHORT = """
+- {name: nick, addColumn: {table: users, column: nick, type: text}}
+- {name: note, sql: {up: "update notes set body = upper(body) where id < 6"}}
+"""
+REHEARSED: dict[str, MigrationSpec] = {
+    "rehearsed": a_spec(SHORT),
+    "rehearsed-no": a_spec(SHORT, checks=NEVER),
+}
+"""Stories with a rehearsal: on a copy everything happens three times, so what happens is little."""
+
+ENDS = {"succeeds": "Succeeded", "rolls-back": "RolledBack", "rehearsed": "Succeeded", "rehearsed-no": "Stopped"}
 
 _SCHEMA = (
     "select 'column', table_schema, table_name, column_name, data_type, is_nullable, column_default::text, "
@@ -91,6 +103,8 @@ def deviations(database: TestDatabase, story: str, goal: list[Any]) -> list[str]
         ).fetchone() or (None, None, None)
         if state != ENDS[story]:
             wrong.append(f"it ended {state} instead of {ENDS[story]}: {message}")
+        if story in REHEARSED:
+            wrong += _rehearsal_deviations(c, story)
         if proven != "true":
             wrong.append("there was no proven backup")
         left = {
@@ -107,6 +121,19 @@ def deviations(database: TestDatabase, story: str, goal: list[Any]) -> list[str]
             "'public'::regnamespace",
         }
         wrong += [f"left behind: {what}" for what, query in left.items() if c.execute(query).fetchone()]
+    return wrong
+
+
+def _rehearsal_deviations(connection: psycopg.Connection[Any], story: str) -> list[str]:
+    """Judge that there was one rehearsal, that it said what the end says, and that no copy is left."""
+    wrong = []
+    found = connection.execute("select summary->>'result', summary->>'verdict' from backstitch.rehearsals").fetchall()
+    if found != [("Proven" if story == "rehearsed" else "NotProven", "Identical")]:
+        wrong.append(f"the ledger says of rehearsals: {found}")
+    owner = f"shop/{story}@{connection.info.dbname}"
+    left = "select 1 from pg_database where starts_with(datname::text, %s)"
+    if connection.execute(left, [scratch_prefix(owner)]).fetchone():
+        wrong.append("left behind: a copy")
     return wrong
 
 
@@ -129,5 +156,12 @@ def in_a_child(database: TestDatabase, store: Path, story: str, counter: Counter
 
 async def _run(database: TestDatabase, store: Path, story: str, counter: Counter) -> None:
     world = crashing(await Engine(database, f"file://{store}").world(), counter)
-    job = Job(namespace="shop", name=story, spec=STORIES[story], environment="production", policy=NOBODY_ASKED)
+    job = Job(
+        namespace="shop",
+        name=story,
+        spec={**STORIES, **REHEARSED}[story],
+        environment="production",
+        policy=NOBODY_ASKED,
+        rehearsal=RehearsalSpec() if story in REHEARSED else NOT_REHEARSED,
+    )
     await run(job, world)

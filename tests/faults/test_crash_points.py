@@ -14,10 +14,11 @@ import psycopg
 import pytest
 
 from dev.postgres import PostgresServer
-from tests.faults.story import START, STORIES, content, deviations, in_a_child
+from tests.faults.story import REHEARSED, START, STORIES, content, deviations, in_a_child
 from tests.plugins.crash import Counter, Moment
 from tests.plugins.pg import PgCluster, majors_of
 
+REHEARSAL_STRIDE = 67
 QUICK_STRIDE = 17  # of the quick pass: every 17th point, a different moment each time
 
 
@@ -68,6 +69,16 @@ def test_a_sample_of_crash_points(pg_cluster: PgCluster, tmp_path: Path, story: 
     calls, goal = counted(pg_cluster, tmp_path, story)
     moments: list[Moment] = ["before", "after"]
     points = [(n, moments[i % 2]) for i, n in enumerate(range(1, len(calls) + 1, QUICK_STRIDE))]
+    assert crash_everywhere(pg_cluster, tmp_path, story, points, goal) == []
+
+
+@pytest.mark.one_major
+@pytest.mark.parametrize("story", REHEARSED)
+@pytest.mark.timeout(900)
+def test_a_sample_of_crash_points_of_a_rehearsal(pg_cluster: PgCluster, tmp_path: Path, story: str) -> None:
+    calls, goal = counted(pg_cluster, tmp_path, story)
+    moments: list[Moment] = ["before", "after"]
+    points = [(n, moments[i % 2]) for i, n in enumerate(range(1, len(calls) + 1, REHEARSAL_STRIDE))]
     assert crash_everywhere(pg_cluster, tmp_path, story, points, goal) == []
 
 

@@ -18,7 +18,7 @@ from backstitch.engine.backup import BackupPorts, Stages, scratch_owner
 from backstitch.engine.job import World
 from backstitch.engine.prove import Rights, restore_and_compare, restore_rights
 from backstitch.engine.rehearse_sample import fill_sample
-from backstitch.engine.scratch import scratch_database
+from backstitch.engine.scratch import drop_leftovers, scratch_database
 from backstitch.model.backup import Manifest
 from backstitch.model.rehearsal_spec import RehearsalSpec, SampleSpec
 from backstitch.model.sql import quote_ident
@@ -74,6 +74,11 @@ async def copy_of(manifest: Manifest, world: World, spec: RehearsalSpec) -> Asyn
             await session.close()
         scale = max(1.0, size / max(1, await _size(ports.database, name))) if place == "sample" else 1.0
         yield Copy(ports.database, name, place, scale)
+    session = await ports.database.connect(purpose="rehearsal-leftovers")
+    try:
+        await drop_leftovers(session, owner)  # of dead runs, whose sessions were still ending when this one began
+    finally:
+        await session.close()
 
 
 async def cut_off(session: Session) -> None:
