@@ -78,8 +78,8 @@ WHERE {USER_SCHEMA} AND {not_in_extension("pg_class", "c.oid")} AND d.deptype IS
 COLUMNS = f"""
 SELECT 'column', n.nspname, c.relname, a.attname, 'pg_class', c.oid, a.attnum, 'pg_class', c.oid, 0,
   jsonb_build_object('position', row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum),
-    'type', pg_catalog.format_type(a.atttypid, a.atttypmod), 'acl', {grants("a.attacl")},
-    'comment', pg_catalog.col_description(c.oid, a.attnum))
+    'type', pg_catalog.format_type(a.atttypid, a.atttypmod), 'acl', CASE WHEN a.attacl IS NULL THEN '[]' ELSE {grants("a.attacl")} END,
+    'comment', {comment("pg_class", "c.oid", "a.attnum")})
   || CASE WHEN c.relkind IN ('r', 'p', 'f') THEN jsonb_build_object('notNull', a.attnotnull,
     'generated', CASE WHEN a.attgenerated = '' THEN NULL ELSE jsonb_build_array(a.attgenerated,
       pg_catalog.pg_get_expr(d.adbin, d.adrelid)) END,
@@ -94,13 +94,14 @@ SELECT 'column', n.nspname, c.relname, a.attname, 'pg_class', c.oid, a.attnum, '
       ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation) END,
     'storage', a.attstorage, 'compression', nullif(a.attcompression, ''),
     'statistics', nullif(a.attstattarget, -1),
-    'options', (SELECT jsonb_agg(o ORDER BY o) FROM unnest(a.attoptions) o),
+    'options', CASE WHEN a.attoptions IS NOT NULL THEN (SELECT jsonb_agg(o ORDER BY o) FROM unnest(a.attoptions) o) END,
     'local', a.attislocal, 'inherited', a.attinhcount) ELSE '{{}}' END,
   jsonb_build_object('type', jsonb_build_array(a.atttypid, a.atttypmod), 'generated', md5(d.adbin::text)),
   jsonb_build_object('relkind', c.relkind, 'typeStorage', t.typstorage, 'partition', c.relispartition,
-    'position', (SELECT {_POSITION} FROM pg_catalog.pg_depend i JOIN pg_catalog.pg_sequence q ON q.seqrelid = i.objid
-      WHERE a.attidentity <> '' AND i.refclassid = 'pg_catalog.pg_class'::regclass AND i.refobjid = c.oid
-        AND i.refobjsubid = a.attnum AND i.classid = 'pg_catalog.pg_class'::regclass AND i.deptype = 'i'))
+    'position', CASE WHEN a.attidentity <> '' THEN (SELECT {_POSITION} FROM pg_catalog.pg_depend i
+      JOIN pg_catalog.pg_sequence q ON q.seqrelid = i.objid
+      WHERE i.refclassid = 'pg_catalog.pg_class'::regclass AND i.refobjid = c.oid
+        AND i.refobjsubid = a.attnum AND i.classid = 'pg_catalog.pg_class'::regclass AND i.deptype = 'i') END)
 FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid

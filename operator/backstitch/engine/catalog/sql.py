@@ -31,9 +31,12 @@ def not_in_extension(catalog: str, oid: str) -> str:
     )
 
 
-def comment(catalog: str, oid: str) -> str:
-    """Give the expression for the comment on an object."""
-    return f"pg_catalog.obj_description({oid}, '{catalog}')"
+def comment(catalog: str, oid: str, sub: str = "0") -> str:
+    """Give the expression for the comment on an object. obj_description() takes ten times as long."""
+    return (
+        f"(SELECT dd.description FROM pg_catalog.pg_description dd WHERE dd.objoid = {oid}"
+        f" AND dd.classoid = 'pg_catalog.{catalog}'::regclass AND dd.objsubid = {sub})"
+    )
 
 
 def role(oid: str) -> str:
