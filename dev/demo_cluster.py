@@ -122,6 +122,8 @@ spec:
   environment: production   # a proven backup before each change, no reset, SQL hazards refuse
   secretRef: {{name: shop-database, sslMode: prefer}}
   backup: {{url: "file://{folder}"}}   # s3://bucket/prefix in real life
+  # A rehearsal on a copy would stop the second story before it touched anything; the demo shows what happens without.
+  rehearsal: {{noRoom: "this demo shows what happens when a mistake gets as far as production"}}
 """
 
 

@@ -14,6 +14,8 @@ from dev.demo_screen import Claims
 from dev.demo_shop import Shop
 from dev.demo_stories import ROOT, STORIES, Story
 
+WITHOUT_REHEARSAL = "this demo shows what happens when a mistake gets as far as production"
+
 
 def tell_stories(shop: Shop, backups: Path, claims: Claims) -> None:
     """Run the three stories through the command line."""
@@ -29,6 +31,7 @@ def _tell(number: int, story: Story, shop: Shop, backups: Path, claims: Claims) 
         screen.explain("The connection URL, with its password, is in the environment variable BACKSTITCH_DATABASE.")
     before = story.look(shop)
     arguments = ["run", story.file, "--environment", "production", "--backup-to", f"file://{backups}"]
+    arguments += ["--without-rehearsal", WITHOUT_REHEARSAL]
     screen.command(f"backstitch {' '.join(arguments)}")
     with Application(shop) as application:
         code = _run(arguments, shop)

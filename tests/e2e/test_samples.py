@@ -41,7 +41,8 @@ def run(sample: Path, database: TestDatabase, backups: Path) -> tuple[int, dict[
     """Read its plan, say yes to it and run it through the command line; gives exit code, status, and what it said."""
     _, plan, _ = call("plan", sample, database)
     code, document, said = call(
-        "run", sample, database, "--backup-to", f"file://{backups}", "--approve", plan["digest"]
+        *("run", sample, database, "--backup-to", f"file://{backups}", "--approve", plan["digest"]),
+        *("--without-rehearsal", "the sample shows what happens in production itself"),
     )
     return code, document.get("status", {}), said
 
@@ -97,3 +98,52 @@ def test_samples_have_names_and_versions_of_their_own() -> None:
     assert len(set(names)) == len(names)
     assert len(set(versions)) == len(versions)
     assert [path.stem for path in SAMPLES if path.stem not in names] == ["orchestration"]
+
+
+@pytest.mark.one_major
+def test_a_rehearsal_stops_a_sample_that_would_have_to_go_back(database: TestDatabase, tmp_path: Path) -> None:
+    sample = FOLDER / "failing-check.yaml"
+    fill(database, sample)
+    place = ("--backup-to", f"file://{tmp_path}")
+    code, report, said = call("rehearse", sample, database, *place)
+    assert code == 4, said
+    assert {g["name"]: g["result"] for g in report["gates"]}["checks"] == "broken"
+    assert report["verdict"] == "Identical"
+    assert database.psql("select count(*) from pg_namespace where nspname like 'backstitch%'") == [(0,)]
+    assert list(tmp_path.rglob("*.pgc")) == []
+    _, plan, _ = call("plan", sample, database)
+    code, document, said = call("run", sample, database, *place, "--approve", plan["digest"])
+    assert (document["status"]["state"], document["status"]["reason"], code) == ("Stopped", "RehearsalFailed", 4), said
+    assert document["status"]["rehearsal"]["result"] == "NotProven"
+    conditions = {c["type"]: (c["status"], c["reason"]) for c in document["status"]["conditions"]}
+    assert conditions["Rehearsed"] == ("False", "RehearsalNotProven")
+    _, plan, _ = call("plan", sample, database)
+    assert plan["rehearsal"]["verdict"] == "Identical"
+
+
+@pytest.mark.one_major
+def test_rehearse_shows_what_it_saw(database: TestDatabase, tmp_path: Path) -> None:
+    sample = FOLDER / "add-column.yaml"
+    fill(database, sample)
+    place = ("--backup-to", f"file://{tmp_path}")
+    done = subprocess.run(
+        [sys.executable, "-m", "backstitch", "rehearse", str(sample), "--database", database.url, *place, "--save"],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "operator")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT_S,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "AccessExclusive public." in done.stdout
+    assert "gate lockBudget: held." in done.stdout
+    assert done.stdout.rstrip().endswith("Every gate held: it may touch the database.")
+    planned = subprocess.run(
+        [sys.executable, "-m", "backstitch", "plan", str(sample), "--database", database.url],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "operator")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT_S,
+    )
+    assert "(rehearsed)" in planned.stdout, planned.stderr

@@ -66,7 +66,11 @@ class Stage:
         operator = OperatorProcess(self.api.kubeconfig, (name,), folder)
         shop = Shop(self.api, name, "shop", database, operator, folder / "backups")
         shop.create_secret()
-        shop.create_target("production", policy={"approval": {"required": 0}})
+        shop.create_target(
+            "production",
+            policy={"approval": {"required": 0}},
+            rehearsal={"noRoom": "its crash points are tried without the operator"},
+        )
         spec = {**STORIES[story].to_plain(), "targetRef": {"name": "shop"}}
         shop.apply(
             {"apiVersion": API_VERSION, "kind": "DatabaseMigration", "metadata": {"name": "shop-it"}, "spec": spec}
