@@ -209,6 +209,16 @@ async def test_statements_come_from_pg_stat_statements_with_role_and_calls(
         shop.psql("REVOKE pg_read_all_stats FROM app_owner", superuser=True)
 
 
+async def test_our_own_statements_are_told_from_the_applications(shop: TestDatabase, session: Session) -> None:
+    shop.psql("CREATE EXTENSION pg_stat_statements", superuser=True)
+    for number in range(3):
+        await session.rows(f"SELECT first FROM users WHERE id = {number} -- a comment")
+        await session.rows("SELECT email FROM users WHERE id = %s", [number])
+    send(shop, "SELECT tenant FROM users WHERE id = 4")
+    found = await read_workload(session, tables=frozenset({"public.users"}))
+    assert [q.text for q in found.queries] == ["SELECT tenant FROM users WHERE id = $1"]
+
+
 async def test_what_was_seen_works_in_its_own_search_path(shop: TestDatabase, session: Session) -> None:
     shop.psql("CREATE EXTENSION pg_stat_statements", superuser=True)
     shop.psql("CREATE SCHEMA app; CREATE TABLE app.things (id int PRIMARY KEY)")

@@ -81,6 +81,8 @@ def test_a_statement_is_about_the_tables_it_names(text: str, about: bool) -> Non
 
 def test_any_table_of_the_application_counts_when_all_do() -> None:
     assert is_about("SELECT * FROM anything", None)
+    assert is_about("SELECT FROM anything WHERE (", None)
+    assert not is_about("SAVEPOINT $1", None), "the server takes the name out, and then it does not parse"
     assert not is_about("SELECT 1", None)
     assert not is_about("SELECT * FROM pg_catalog.pg_class", None)
     assert not is_about("SELECT * FROM pg_stat_activity", None)

@@ -17,6 +17,10 @@ from backstitch.core.ports import Prepared, Row
 
 _CANCEL_LIMIT_S = 5.0
 
+MARK = "\n/* backstitch */"
+"""After every statement of ours, so that pg_stat_statements and pg_stat_activity tell it from the application's. At the
+end, because the server counts characters of errors from the beginning; on a new line, because `--` may stand before."""
+
 
 class PostgresSession:
     """One direct connection, made by PostgresDatabase.connect. One task uses it at a time, except for `cancel`."""
@@ -135,7 +139,7 @@ class PostgresSession:
 
     async def _run(self, sql: str, params: Sequence[object] | None) -> psycopg.AsyncCursor[Row]:
         try:
-            return await self._connection.execute(sql, cast("Sequence[Any] | None", params))
+            return await self._connection.execute(sql + MARK, cast("Sequence[Any] | None", params))
         except psycopg.Error as error:
             raise self._translated(error) from None
 

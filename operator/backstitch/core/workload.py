@@ -4,6 +4,7 @@ engine/workload.py reads and tries them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from backstitch.model.operations.run_sql import RunSql
@@ -20,6 +21,7 @@ LARGE_ROWS = 10_000
 
 MAX_NAMED = 5  # findings that a message names
 _NO_SCHEMA = ""
+_QUERY = re.compile(r"[\s(]*(/\*.*?\*/\s*)*\(*\s*(SELECT|INSERT|UPDATE|DELETE|MERGE|WITH|VALUES|TABLE)\b", re.I | re.S)
 
 
 def touched_tables(spec: MigrationSpec, sources: Mapping[str, str]) -> frozenset[str] | None:
@@ -88,7 +90,7 @@ def is_about(text: str, tables: frozenset[str] | None) -> bool:
     try:
         named = {name for found in parse_tree(text) for name in _named(found.node)}
     except ScriptError:
-        return wanted is None or any(name.name in text for name in wanted)
+        return bool(_QUERY.match(text)) and (wanted is None or any(name.name in text for name in wanted))
     if wanted is None:
         return any(name.schema not in ("pg_catalog", "information_schema") for name in named)
     return any(n in wanted or (n.schema == _NO_SCHEMA and n.name in {w.name for w in wanted}) for n in named)
