@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from backstitch.adapters.cnpg import CnpgBackups
 from backstitch.adapters.pgbackrest import PgBackRestBackups
+from backstitch.adapters.postgres import PostgresDatabase
 from backstitch.adapters.storage import open_store
 from backstitch.adapters.store_url import parse_store_url
 from backstitch.app.targets import Target, Targets
@@ -14,6 +16,7 @@ from backstitch.core.errors import TargetError, UsageError
 from backstitch.core.point_in_time import PhysicalBackups
 from backstitch.engine.copies import StoreCopy
 from backstitch.engine.job import World
+from backstitch.model.backup_spec import BackupStorage
 
 CONFIG_KEY = "pgbackrest.conf"
 
@@ -23,6 +26,25 @@ async def with_backups(world: World, targets: Targets, target: Target) -> World:
     if target.spec.backup is None:
         return world
     return replace(world, physical=await _physical(world, targets, target), copies=await _copies(targets, target))
+
+
+def with_file_backups(
+    world: World, backup: BackupStorage, database: PostgresDatabase, environ: Mapping[str, str], *, role: str | None
+) -> World:
+    """Give the world of the command line with what a MigrationTarget in a file adds. Raises UsageError."""
+    if backup.method == "cloudNativePG":
+        raise UsageError(
+            "The MigrationTarget has backup.method cloudNativePG, whose objects are written by the operator in the "
+            "cluster. Run the migration there, or give --backup-to a place for a dump."
+        )
+    copies = []
+    for copy in backup.copies or []:
+        location = parse_store_url(copy.url, endpoint=copy.endpoint, region=copy.region, keys=environ)
+        copies.append(StoreCopy(open_store(location), required=bool(copy.required)))
+    physical = None
+    if backup.method == "pgBackRest" and backup.pg_back_rest is not None:
+        physical = PgBackRestBackups(backup.pg_back_rest, database, world.clock, role=role)
+    return replace(world, physical=physical, copies=tuple(copies))
 
 
 async def _copies(targets: Targets, target: Target) -> tuple[StoreCopy, ...]:

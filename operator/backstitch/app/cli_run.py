@@ -16,6 +16,7 @@ from pathlib import Path
 
 from backstitch.adapters.clock import SystemClock
 from backstitch.adapters.conninfo import ConnectionSettings, parse_url
+from backstitch.app.backup_methods import with_file_backups
 from backstitch.app.cli_documents import Documents, read_files
 from backstitch.app.cli_outcome import OK, REFUSED, UNSETTLED, code_of
 from backstitch.app.output import Display, Lines, document_of, full_text, give, give_json, say
@@ -139,6 +140,9 @@ async def prepared(
             world = replace(world, archiver=tools, store=open_storage(backup.storage, os.environ))
             policy = (job.policy or TargetPolicy()).model_copy(update={"backup": "full"})
             job = replace(job, policy=policy)
+            if backup.storage is in_file and in_file is not None:  # all that the target says of backups holds
+                world = with_file_backups(world, in_file, database, os.environ, role=job.owner_role)
+                job = replace(job, proof=in_file.proof or "dump")
     if copy_on is not None:
         world = replace(world, other_server=await open_other_server(open_database(parse_url(copy_on))))
     return job, world, notes

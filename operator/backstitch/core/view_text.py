@@ -88,7 +88,12 @@ def backup_summary(backup: BackupRecord) -> str:
     if backup.waived:
         return f"no backup: {backup.waived}"
     proven = "proven" if backup.proven else "NOT proven"
-    return f"{size_text(backup.bytes)} at {backup.place}, {proven}"
+    if backup.proven and backup.proof == "restore":
+        proven = "proven by a restored server"
+    point = f", restore point {backup.restore_point.name}" if backup.restore_point else ""
+    places = sum(1 for copy in backup.copies if copy.verified_at is not None)
+    copies = f", {places} of {len(backup.copies)} copies" if backup.copies else ""
+    return f"{size_text(backup.bytes)} at {backup.place}, {proven}{copies}{point}"
 
 
 def rehearsal_summary(rehearsal: RehearsalRecord) -> str:

@@ -44,7 +44,8 @@ async def restore_point_in_time(run: Run, so_far: RollbackRecord) -> RollbackRec
     found = await find_backup(request, world.store) if world.store is not None else None
     if found is None:
         await ask_first(run)
-    if world.store is None or world.archiver is None or not world.physical.may_restore:
+    no_side = found is None and not world.physical.may_restore
+    if world.store is None or world.archiver is None or no_side:
         raise RollbackFailed(await _by_hand(run, world.physical, point), reason="RestoreByHand")
     ports = BackupPorts(world.database, world.archiver, world.store, world.clock)
     manifest = found[0] if found is not None else await _take_from_side(run, world.physical, point, request, ports)
