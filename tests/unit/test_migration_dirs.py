@@ -154,3 +154,57 @@ def test_what_is_no_known_layout_is_said() -> None:
 def test_of_two_folders_with_migrations_none_is_guessed() -> None:
     with pytest.raises(UsageError, match="Give the folder"):
         read_migrations({"a/1_a.up.sql": "A", "b/1_b.up.sql": "B"})
+
+
+def test_of_several_kinds_of_database_only_postgres_is_taken() -> None:
+    found = read_migrations(
+        {
+            "1_a.up.sql": "A",
+            "1_a.cockroach.up.sql": "not A",
+            "2_b.postgres.up.sql": "B",
+            "2_b.up.sql": "not B",
+            "2_b.all.down.sql": "undo B",
+            "3_c.mysql.up.sql": "not C",
+        }
+    )
+
+    assert found.migrations == (Migration("1_a", "A"), Migration("2_b", "B", "undo B"))
+    assert found.notes == ("Files for cockroach, mysql were left out.",)
+
+
+def test_a_folder_for_each_kind_of_database() -> None:
+    found = read_migrations({"mysql/1_a.up.sql": "not A", "postgres/1_a.up.sql": "A", "sqlite3/1_a.up.sql": "not A"})
+
+    assert found.migrations == (Migration("1_a", "A"),)
+
+
+def test_numbered_folders_run_one_after_the_other() -> None:
+    files = {"10/1_c.up.sql": "C", "2/2_b.up.sql": "B", "2/1_a.up.sql": "A"}
+
+    assert _names(files) == ["2/1_a", "2/2_b", "10/1_c"]
+
+
+def test_two_files_for_a_migration_as_other_tools_name_them() -> None:
+    found = read_migrations({"002.do.b.sql": "B", "001.do.a.sql": "A", "001.undo.a.sql": "undo A"})
+    dashed = read_migrations({"1-a-up.sql": "A", "1-a-down.sql": "undo A"})
+    back = read_migrations({"1-a.sql": "A", "1-a.rollback.sql": "undo A", "2-b.sql": "B"})
+
+    assert found.migrations == (Migration("001.a", "A", "undo A"), Migration("002.b", "B"))
+    assert dashed.migrations == (Migration("1-a", "A", "undo A"),)
+    assert back.migrations == (Migration("1-a", "A", "undo A"), Migration("2-b", "B"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- Up Migration\nA\n-- Down Migration\nundo A",
+        "-- rambler up\nA\n-- rambler down\nundo A",
+        "# --- !Ups\nA\n# --- !Downs\nundo A",
+        "A\n---- create above / drop below ----\nundo A",
+        "A\n-- //@UNDO\nundo A",
+    ],
+)
+def test_other_marks_in_one_file(text: str) -> None:
+    found = read_migrations({"1_a.sql": text})
+
+    assert found.migrations == (Migration("1_a", "A", "undo A"),)

@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
 from backstitch.core.errors import UsageError
+from backstitch.core.migration_dirs_dialect import for_postgres
 from backstitch.core.migration_dirs_files import DBMATE, MARKED, Migration, from_dbmate, from_marked
 
 __all__ = ["Migration", "MigrationDirectory", "Order", "Tool", "read_migrations"]
 
 Order = Literal["name", "number"]
-Tool = Literal["golang-migrate", "sqlx", "diesel", "prisma", "flyway", "dbmate", "goose", "sqitch", "plain"]
+Tool = Literal["golang-migrate", "sqlx", "diesel", "prisma", "flyway", "dbmate", "goose", "sqitch", "pairs", "plain"]
 
 _NUMBER = re.compile(r"\d+")
 _FLYWAY = re.compile(r"(?P<kind>[VURB])(?P<version>[0-9][0-9._]*)?__(?P<name>.*)\.sql", re.IGNORECASE)
 _NO_TRANSACTION = re.compile(r"\s*--\s*(no-transaction|atlas:txmode\s+none)\b", re.IGNORECASE)
+_BACK = ("undo", "down", "rollback", "revert")
+_WAY = re.compile(
+    r"(?:(?P<number>\d+)\.(?P<first>do|undo)\.(?P<rest>.+)|(?P<name>.+)[._-](?P<last>up|down|rollback|revert))\.sql",
+    re.IGNORECASE,
+)
 _PLAN_LINE = re.compile(r"^(?P<change>[^\s@#%\[][^\s\[]*)(?=\s|$)")
 
 
@@ -47,23 +53,21 @@ def read_migrations(files: Mapping[str, str], order: Order | None = None) -> Mig
     `order` is by whole name or by the first number in it; without it, as the tool itself does. A directory that
     only holds the migrations' directory is looked through. Raises UsageError when no layout is recognised.
     """
-    found = _recognise(files)
+    files, left_out = for_postgres(files)
+    found = _recognise(files) or _below(files)
     if found is None:
-        inner = [d for folder in sorted(_folders(files)) if (d := _descend(files, folder)) is not None]
-        if len(inner) != 1:
-            raise UsageError(
-                "No migrations were recognised here: expected N_name.up.sql (golang-migrate, sqlx), folders with "
-                "up.sql (diesel) or migration.sql (Prisma), V1__name.sql (Flyway), `-- migrate:up` (dbmate), "
-                "`-- +goose Up` (goose), sqitch.plan, or plain .sql files. Give the folder that holds them."
-            )
-        found = inner[0]
+        raise UsageError(
+            "No migrations were recognised here: expected N_name.up.sql (golang-migrate, sqlx), folders with "
+            "up.sql (diesel) or migration.sql (Prisma), V1__name.sql (Flyway), `-- migrate:up` (dbmate), "
+            "`-- +goose Up` (goose), sqitch.plan, or plain .sql files. Give the folder that holds them."
+        )
     tool, entries, notes = found
     if order is not None:
         ranks: dict[Order, Callable[[_Found], tuple[object, ...]]] = {"name": _by_name, "number": _by_number}
         entries = sorted(entries, key=ranks[order])
     else:
         entries = sorted(entries, key=lambda e: e.rank)
-    return MigrationDirectory(tool, tuple(e.migration for e in entries), tuple(notes))
+    return MigrationDirectory(tool, tuple(e.migration for e in entries), (*left_out, *notes))
 
 
 _Recognised = tuple[Tool, list[_Found], list[str]]
@@ -73,13 +77,25 @@ def _folders(files: Mapping[str, str]) -> set[str]:
     return {path.split("/", 1)[0] for path in files if "/" in path}
 
 
-def _descend(files: Mapping[str, str], folder: str) -> _Recognised | None:
-    below = {p.removeprefix(f"{folder}/"): text for p, text in files.items() if p.startswith(f"{folder}/")}
-    here = _recognise(below)
-    if here is not None:
-        return here
-    inner = [d for sub in sorted(_folders(below)) if (d := _descend(below, sub)) is not None]
-    return inner[0] if len(inner) == 1 else None
+def _below(files: Mapping[str, str]) -> _Recognised | None:
+    """Look through folders: the only one that holds migrations, or several that are numbered, one after the other."""
+    inner: dict[str, _Recognised] = {}
+    for folder in _folders(files):
+        below = {p.removeprefix(f"{folder}/"): text for p, text in files.items() if p.startswith(f"{folder}/")}
+        here = _recognise(below) or _below(below)
+        if here is not None:
+            inner[folder] = here
+    if len(inner) < 2:
+        return next(iter(inner.values()), None)
+    numbered = {folder: _version(folder) for folder in inner if re.match(r"[vV]?\d", folder)}
+    if len(numbered) < len(inner) or len({tool for tool, _, _ in inner.values()}) > 1:
+        return None
+    entries: list[_Found] = []
+    for folder in sorted(inner, key=lambda f: (numbered[f], f)):
+        for entry in sorted(inner[folder][1], key=lambda e: e.rank):
+            moved = replace(entry.migration, name=f"{folder}/{entry.migration.name}")
+            entries.append(_Found(moved, (len(entries),)))
+    return next(iter(inner.values()))[0], entries, [note for _, _, notes in inner.values() for note in notes]
 
 
 def _recognise(files: Mapping[str, str]) -> _Recognised | None:
@@ -99,6 +115,8 @@ def _recognise(files: Mapping[str, str]) -> _Recognised | None:
     if any(MARKED.search(t) for t in top.values()):
         goose = [_Found(from_marked(p, t)) for p, t in top.items() if MARKED.search(t)]
         return "goose", [_Found(g.migration, _by_number(g)) for g in goose], []
+    if paired := _paired(top):
+        return "pairs", paired, []
     if top:
         plain = [
             Migration(p.removesuffix(".sql"), t, transactional=not _NO_TRANSACTION.match(t)) for p, t in top.items()
@@ -127,6 +145,30 @@ def _pairs(files: Mapping[str, str]) -> list[_Found]:
             plain = not _NO_TRANSACTION.match(text)
             entries.append(_Found(Migration(name, text, files.get(f"{name}.down.sql"), plain)))
     return [_Found(e.migration, _by_number(e)) for e in entries]
+
+
+def _paired(files: Mapping[str, str]) -> list[_Found]:
+    """Other tools' two files for a migration: N.do.name / N.undo.name, name-up / name-down, name / name.rollback."""
+    found = {p: m for p in files if (m := _WAY.fullmatch(p))}
+    backs = {_both(m): files[p] for p, m in found.items() if _way(m) in _BACK}
+    if not backs:
+        return []
+    entries = []
+    for path, text in files.items():
+        match = found.get(path)
+        if match is None or _way(match) not in _BACK:
+            name = path.removesuffix(".sql") if match is None else _both(match)
+            plain = not _NO_TRANSACTION.match(text)
+            entries.append(_Found(Migration(name, text, backs.get(name), plain)))
+    return [_Found(e.migration, _by_number(e)) for e in entries]
+
+
+def _way(match: re.Match[str]) -> str:
+    return str(match["first"] or match["last"]).lower()
+
+
+def _both(match: re.Match[str]) -> str:
+    return f"{match['number']}.{match['rest']}" if match["first"] else str(match["name"])
 
 
 def _folders_with(files: Mapping[str, str], forward: str) -> list[_Found]:

@@ -7,10 +7,16 @@ import re
 from dataclasses import dataclass
 
 DBMATE = re.compile(r"^--\s*migrate:up\b", re.MULTILINE)
-MARKED = re.compile(r"^--\s*\+(goose|migrate)\s+up\b", re.MULTILINE | re.IGNORECASE)
+_MARK = r"(?:--\s*\+(?:goose|migrate|micrate)\s+|--+\s*rambler\s+|(?:#|--)\s*---?\s*!)"
+MARKED = re.compile(
+    rf"^\s*(?:{_MARK}ups?\b|--+\s*up\s+migration\s*$|---- create above / drop below ----|--\s*//\s*@undo\b)",
+    re.MULTILINE | re.IGNORECASE,
+)
 
 _DBMATE_LINE = re.compile(r"^--\s*migrate:(?P<way>up|down)\b(?P<options>.*)$")
-_MARKED_LINE = re.compile(r"^\s*--\s*\+(goose|migrate)\s+(?P<word>.+?)\s*$", re.IGNORECASE)
+_MARKED_LINE = re.compile(rf"^\s*{_MARK}(?P<word>.+?)\s*$", re.IGNORECASE)
+_NAMED_LINE = re.compile(r"^\s*--+\s*(?P<way>up|down)\s+migration\s*$", re.IGNORECASE)
+_BELOW_IS_DOWN = re.compile(r"^(---- create above / drop below ----|--\s*//\s*@undo\b)", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -41,19 +47,29 @@ def from_dbmate(path: str, text: str) -> Migration:
 
 
 def from_marked(path: str, text: str) -> Migration:
-    """Part a file of goose or sql-migrate. Statement markers can go: we find the statements with a parser."""
+    """Part a file of goose, sql-migrate and their like. Statement markers can go: a parser finds the statements."""
     parts: dict[str, list[str]] = {}
-    way = ""
+    way = "up" if _BELOW_IS_DOWN.search(text) else ""  # what stands above the line has no mark of its own
+    if way:
+        parts[way] = []
     transactional = True
     for line in text.splitlines():
+        if named := _NAMED_LINE.match(line):
+            way = named["way"].lower()
+            parts.setdefault(way, [])
+            continue
+        if _BELOW_IS_DOWN.match(line):
+            way = "down"
+            parts.setdefault(way, [])
+            continue
         found = _MARKED_LINE.match(line)
         if not found:
             if way:
                 parts[way].append(line)
             continue
         words = found["word"].lower().split()
-        if words[0] in ("up", "down"):
-            way = words[0]
+        if words[0].rstrip("s") in ("up", "down"):
+            way = words[0].rstrip("s")
             parts.setdefault(way, [])
             if way == "up" and "notransaction" in words:
                 transactional = False

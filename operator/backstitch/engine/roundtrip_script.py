@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import postgast
 
 from backstitch.core.migration_dirs import Migration
+from backstitch.core.psql_text import as_sql
 from backstitch.model.script import Node, ScriptError, Statement, split
 from backstitch.model.script import skip_comments as after_comments
 
@@ -59,6 +60,7 @@ def read_down(migration: Migration) -> Script:
 
 
 def _read(text: str, *, transactional: bool) -> Script:
+    text = as_sql(text)
     if after_comments(text, 0) >= len(text):
         return Script(())  # an empty file is a migration that does nothing
     kept: list[Statement] = []
@@ -66,6 +68,9 @@ def _read(text: str, *, transactional: bool) -> Script:
     control: list[str] = []
     makes_roles = False
     for statement in split(text):
+        if statement.kind == "transaction" and "PREPARE" in statement.tag:
+            outside.append("PREPARE TRANSACTION leaves a transaction behind that nothing here ends; it was not run")
+            continue
         if statement.kind == "transaction":
             if statement.tag not in ("BEGIN", "START", "COMMIT", "START TRANSACTION", "END"):
                 raise ScriptError(f"{statement.tag} cannot be judged in a round trip. Remove it.", line=statement.line)
