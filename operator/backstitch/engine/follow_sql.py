@@ -55,70 +55,54 @@ BEGIN
 END $$
 """.replace("%%", "%")
 
-# A record's text becomes columns by a cast to a row type of as many texts, which the replay makes (fields_N).
-_ROW = """
-CREATE OR REPLACE FUNCTION backstitch.app_row(record text, atts int2[], names jsonb) RETURNS jsonb
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE f jsonb;
-BEGIN
-  IF record IS NULL THEN RETURN NULL; END IF;
-  EXECUTE format('SELECT to_jsonb($1::backstitch.fields_%s)', cardinality(atts)) INTO f USING record;
-  RETURN (SELECT coalesce(jsonb_object_agg(names->>(atts[n]::text), f->('c' || n)), '{}')
-            FROM generate_subscripts(atts, 1) n WHERE names ? atts[n]::text);
-END $$
-"""
-
-_KEY = """
-CREATE OR REPLACE FUNCTION backstitch.app_key(r jsonb, key text[]) RETURNS jsonb
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT jsonb_object_agg(k, r->k) FROM unnest(key) k
-$$
-"""
-
-# One change after the other, oldest first, of those that are committed now. An update carries over the columns that
-# it changed; where the migration had changed the same column before, the application's value stays (and is counted).
+# One change after the other, oldest first, of those that `q` gives: with the rows as jsonb of texts and their keys.
+# An update carries over the columns that it changed; where the migration had changed the same column before, the
+# application's value stays (and is noted).
 _REPLAY = """
-CREATE OR REPLACE FUNCTION backstitch.replay(m bigint, most int) RETURNS bigint
+CREATE OR REPLACE FUNCTION backstitch.replay(q text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  c record; t record; was jsonb; now jsonb; k jsonb; k2 jsonb; changed jsonb; here jsonb; ids bigint[] := '{}';
+  c record; changed jsonb; here jsonb; ids bigint[] := '{}';
 BEGIN
-  FOR c IN SELECT * FROM backstitch.app_changes WHERE NOT applied ORDER BY id LIMIT most LOOP
+  FOR c IN EXECUTE q LOOP
     ids := ids || c.id;
-    SELECT * INTO t FROM backstitch.app_tables a WHERE a.migration_id = m AND a.relid = c.relid::bigint;
-    CONTINUE WHEN NOT FOUND;
-    was := backstitch.app_row(c.old, c.atts, t.names);
-    now := backstitch.app_row(c.new, c.atts, t.names);
-    k := backstitch.app_key(coalesce(was, now), t.key);
     IF c.op = 'T' THEN
-      INSERT INTO backstitch.todo SELECT root, key FROM backstitch.shadow s WHERE s.root = t.root
+      INSERT INTO backstitch.todo SELECT root, key FROM backstitch.shadow s WHERE s.root = c.root
         ON CONFLICT DO NOTHING;
-      DELETE FROM backstitch.shadow s WHERE s.root = t.root;
+      DELETE FROM backstitch.shadow s WHERE s.root = c.root;
       CONTINUE;
     ELSIF c.op = 'I' THEN
-      INSERT INTO backstitch.shadow VALUES (t.root, k, now) ON CONFLICT (root, key) DO UPDATE SET old = excluded.old;
-    ELSIF c.op = 'D' THEN
-      DELETE FROM backstitch.shadow s WHERE s.root = t.root AND s.key = k;
-    ELSE
-      k2 := backstitch.app_key(now, t.key);
-      SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') INTO changed FROM jsonb_each(now) e
-       WHERE was->e.key IS DISTINCT FROM e.value;
-      DELETE FROM backstitch.shadow s WHERE s.root = t.root AND s.key = k RETURNING s.old INTO here;
-      IF NOT FOUND OR EXISTS (SELECT FROM jsonb_object_keys(changed) x WHERE here->x IS DISTINCT FROM was->x) THEN
-        INSERT INTO backstitch.app_tainted VALUES (t.root, k2) ON CONFLICT DO NOTHING;
-      END IF;
-      INSERT INTO backstitch.shadow VALUES (t.root, k2, coalesce(here, now) || changed)
+      INSERT INTO backstitch.shadow VALUES (c.root, c.k2, c.now)
         ON CONFLICT (root, key) DO UPDATE SET old = excluded.old;
-      INSERT INTO backstitch.todo VALUES (t.root, k2) ON CONFLICT DO NOTHING;
+      INSERT INTO backstitch.todo VALUES (c.root, c.k2) ON CONFLICT DO NOTHING;
+      CONTINUE;
+    ELSIF c.op = 'D' THEN
+      DELETE FROM backstitch.shadow s WHERE s.root = c.root AND s.key = c.k;
+    ELSE
+      SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') INTO changed FROM jsonb_each(c.now) e
+       WHERE c.was->e.key IS DISTINCT FROM e.value;
+      SELECT s.old INTO here FROM backstitch.shadow s WHERE s.root = c.root AND s.key = c.k;
+      IF here IS NULL OR NOT here @> (SELECT coalesce(jsonb_object_agg(x, c.was->x), '{}')
+                                        FROM jsonb_object_keys(changed) x) THEN
+        INSERT INTO backstitch.app_tainted VALUES (c.root, c.k2) ON CONFLICT DO NOTHING;
+      END IF;
+      IF here IS NOT NULL AND c.k = c.k2 THEN
+        UPDATE backstitch.shadow s SET old = here || changed WHERE s.root = c.root AND s.key = c.k;
+      ELSE
+        DELETE FROM backstitch.shadow s WHERE s.root = c.root AND s.key = c.k;
+        INSERT INTO backstitch.shadow VALUES (c.root, c.k2, coalesce(here, c.now) || changed)
+          ON CONFLICT (root, key) DO UPDATE SET old = excluded.old;
+        INSERT INTO backstitch.todo VALUES (c.root, c.k2) ON CONFLICT DO NOTHING;
+      END IF;
     END IF;
-    INSERT INTO backstitch.todo VALUES (t.root, k) ON CONFLICT DO NOTHING;
+    INSERT INTO backstitch.todo VALUES (c.root, c.k) ON CONFLICT DO NOTHING;
   END LOOP;
   UPDATE backstitch.app_changes SET applied = true WHERE NOT applied AND id = ANY (ids);
   RETURN cardinality(ids);
 END $$
 """
 
-FUNCTIONS = (_CHANGE, _ROW, _KEY, _REPLAY)
+FUNCTIONS = (_CHANGE, _REPLAY)
 
 # The named tables' topmost ancestors, and the tables whose rows a cascade from there deletes or changes. Every table
 # of the users where the text does not say, or where a trigger of theirs may write anywhere.

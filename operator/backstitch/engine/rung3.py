@@ -15,6 +15,7 @@ from backstitch.engine.follow import followed
 from backstitch.engine.ledger import UnitRow, lock_unit, read_units, update_step, update_unit
 from backstitch.engine.proof import Exact
 from backstitch.engine.proven_backup import request_of
+from backstitch.engine.replay import EVERYTHING, replay
 from backstitch.engine.settle import settle_early, settle_silently
 from backstitch.engine.shadow import (
     Place,
@@ -23,7 +24,6 @@ from backstitch.engine.shadow import (
     compare,
     fill,
     places,
-    replay_all,
     rows_that_differ,
     set_stage,
     stage_of,
@@ -51,14 +51,10 @@ async def captured_restore(run: Run, so_far: RollbackRecord) -> RollbackRecord:
         raise NotThisWay("it was tried before")
     await _see_that_all_is_followed(run)
     manifest, ports = await _backup(run)
-    await begin(run, manifest.snapshot)
-    if await stage_of(run.session, run.id) == "begun":
-        await fill(run, manifest, ports)
-    await catch_up(run)
-    if await stage_of(run.session, run.id) != "switched":
-        await _settle_what_can_be(run)
-        await catch_up(run)
-        await _switch(run)
+    try:
+        await _restore(run, manifest, ports)
+    except StatementFailed as error:
+        raise NotThisWay(error.message) from error
     await _after(run)
     did = await run.session.rows("SELECT rows, pause_ms FROM backstitch.restores WHERE migration_id = %s", (run.id,))
     kept = await run.session.rows(
@@ -79,6 +75,18 @@ async def captured_restore(run: Run, so_far: RollbackRecord) -> RollbackRecord:
     )
 
 
+async def _restore(run: Run, manifest: Manifest, ports: BackupPorts) -> None:
+    await begin(run, manifest.snapshot)
+    stage = await stage_of(run.session, run.id)
+    if stage == "begun":
+        await fill(run, manifest, ports)
+    if stage != "switched":
+        await catch_up(run)
+        await _settle_what_can_be(run)
+        await catch_up(run)
+        await _switch(run)
+
+
 async def give_up(run: Run) -> None:
     """Note that another rung is climbed, so that a restart does not come back to this one."""
     async with run.transaction():
@@ -94,7 +102,7 @@ async def judge_exactly(run: Run) -> dict[str, Exact]:
     async with session.transaction():
         await session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         await run.fence.check()
-        await replay_all(session, run.id)
+        await replay(session, run.id, EVERYTHING)
         for place in await places(session, run.id):
             wrong = await rows_that_differ(session, place)
             rows = await session.rows(
@@ -141,7 +149,7 @@ async def _settle_what_can_be(run: Run) -> None:
             for place in todo:
                 await compare(run.session, place)
             await set_stage(run.session, run.id, "compared")
-    await run.session.execute("ANALYZE backstitch.todo")
+    await run.session.execute("VACUUM (ANALYZE, TRUNCATE false, SKIP_LOCKED) backstitch.todo")
     for place in todo:
         await settle_early(run, place)
 
@@ -156,19 +164,17 @@ async def _switch(run: Run) -> None:
         async with run.transaction(lock_timeout_ms=SWITCH_LOCK_TIMEOUT_MS):
             if await stage_of(run.session, run.id) == "switched":
                 return
+            await run.session.execute("SET LOCAL jit = off")  # compiling takes longer than these statements
             began = clock.monotonic()
             await run.session.execute(f"LOCK TABLE {names} IN EXCLUSIVE MODE")  # in the order of their oids
-            await replay_all(run.session, run.id)
+            await replay(run.session, run.id, EVERYTHING)
             await _all_back(run)
             await set_stage(run.session, run.id, "switched")
             await _note_pause(run, began)
         async with run.transaction():
             await _note_pause(run, began)  # with the commit
 
-    try:
-        await run.patiently("The switch to the restored rows", tables[0].rel, len(run.record.steps) - 1, once)
-    except StatementFailed as error:
-        raise NotThisWay(error.message) from error
+    await run.patiently("The switch to the restored rows", tables[0].rel, len(run.record.steps) - 1, once)
 
 
 async def _note_pause(run: Run, began: float) -> None:
@@ -185,8 +191,9 @@ async def _all_back(run: Run) -> None:
     session = run.session
     found = await places(session, run.id)
     undone = Undone()
-    tried = False
-    for row in reversed(await read_units(session, run.id)):
+    units = await read_units(session, run.id)
+    tried = all(isinstance(u.body, BatchUnit | RowsUnit) for u in units)  # without constraints, once is enough
+    for row in reversed(units):
         if row.state == "undone" or (row.state == "planned" and row.cursor is None):
             continue
         if isinstance(row.body, BatchUnit | RowsUnit | SqlUnit) and not tried:

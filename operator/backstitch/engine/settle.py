@@ -12,7 +12,8 @@ from backstitch.core.ports import Session
 from backstitch.engine.context import Run
 from backstitch.engine.image_sql import columns_in, differs_from_start, same_key, value_of
 from backstitch.engine.referrers import refuse_cascade
-from backstitch.engine.shadow import Place, replay_all
+from backstitch.engine.replay import EVERYTHING, replay
+from backstitch.engine.shadow import Place
 from backstitch.engine.silence import enable_again, silence_triggers
 from backstitch.model.sql import columns_sql, quote_ident
 
@@ -63,7 +64,7 @@ async def _early_batch(run: Run, place: Place, last: str) -> str | None:
         f"AND d.held IS NULL AND NOT EXISTS (SELECT FROM {table.sql} t WHERE {same})",
         (last, reached),
     )
-    await replay_all(session, run.id)  # all that was written to the rows we now hold is committed, so it is in it
+    await replay(session, run.id, EVERYTHING)  # what was written to the rows we now hold is committed, so it is in it
     await settle(run, [place], gone="held = 'locked'", there="held = 'locked'", absent="held = 'absent'")
     await session.execute(f"DELETE FROM backstitch.todo WHERE root = {table.oid} AND held IS NOT NULL")
     await enable_again(session, silenced)

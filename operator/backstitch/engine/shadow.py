@@ -13,15 +13,16 @@ from backstitch.core.ports import Session
 from backstitch.engine.backup import BackupPorts, Stages, scratch_owner
 from backstitch.engine.capture import Captured, look_at_tables
 from backstitch.engine.context import Run
-from backstitch.engine.follow import followed, remember
+from backstitch.engine.follow import followed
 from backstitch.engine.image_sql import column_types, differs_from_start, same_key
 from backstitch.engine.prove import restore_and_compare, restore_rights
+from backstitch.engine.replay import EVERYTHING, replay
 from backstitch.engine.scratch import scratch_database
 from backstitch.model.backup import Manifest
 from backstitch.model.sql import quote_ident, quote_literal
 
 MOST = 2000  # changes that one transaction replays
-SMALL = 100  # so few are left that the switch can take them along
+SMALL = 50  # so few are left that the switch can take them along
 ROUNDS = 200
 
 
@@ -131,47 +132,24 @@ async def places(session: Session, migration_id: int) -> list[Place]:
     ]
 
 
-async def replay(session: Session, migration_id: int, most: int = MOST) -> int:
-    """Replay the oldest changes that are committed and not in the shadow yet, in the caller's transaction."""
-    unknown = await session.rows(
-        "SELECT DISTINCT c.relid::bigint AS oid, r.root FROM backstitch.app_changes c, "
-        "LATERAL pg_partition_ancestors(c.relid::regclass) up JOIN backstitch.app_tables r "
-        "ON r.relid = up.relid::oid::bigint AND r.relid = r.root AND r.migration_id = %s WHERE NOT c.applied "
-        "AND NOT EXISTS (SELECT FROM backstitch.app_tables a WHERE a.migration_id = %s AND a.relid = c.relid::bigint)",
-        (migration_id, migration_id),
-    )
-    for row in unknown:  # partitions that were made meanwhile
-        root = (await look_at_tables(session, [], [row["root"]]))[0]
-        await remember(session, migration_id, row["oid"], root)
-    widths = await session.rows(
-        "SELECT DISTINCT cardinality(atts) AS n FROM backstitch.app_changes WHERE NOT applied AND atts IS NOT NULL "
-        "AND to_regtype('backstitch.fields_' || cardinality(atts)) IS NULL"
-    )
-    for row in widths:
-        fields = ", ".join(f"c{n} text" for n in range(1, row["n"] + 1))
-        await session.execute(f"CREATE TYPE backstitch.fields_{row['n']} AS ({fields})")
-    return int((await session.rows("SELECT backstitch.replay(%s, %s) AS n", (migration_id, most)))[0]["n"])
-
-
-async def replay_all(session: Session, migration_id: int) -> int:
-    """Replay everything that is committed, in the caller's transaction; give how many changes."""
-    done = 0
-    while last := await replay(session, migration_id):
-        done += last
-    return done
-
-
 async def catch_up(run: Run) -> None:
-    """Replay in rounds, each one transaction, while the application goes on, until few changes are left."""
+    """Replay in rounds, each one transaction, while the application goes on, until a round brings no less than the one
+    before it: then what is left is what is written during a round."""
+    fewest = EVERYTHING
     for _ in range(ROUNDS):
         run.heed_stop()
         async with run.transaction(lock_timeout_ms=5000):
-            done = await replay(run.session, run.id)
+            done = await replay(run.session, run.id, MOST)
             await run.session.execute(
                 "UPDATE backstitch.restores SET replayed = replayed + %s WHERE migration_id = %s", (done, run.id)
             )
-        if done < SMALL:
-            return
+        # each round leaves dead entries at the beginning of the index of what is open, which the next walks through
+        await run.session.execute("VACUUM (TRUNCATE false, SKIP_LOCKED) backstitch.app_changes")
+        if done < SMALL or (fewest < MOST and done >= fewest):
+            break
+        fewest = min(fewest, done)
+    # the switch must not plan for what todo held before
+    await run.session.execute("VACUUM (ANALYZE, TRUNCATE false, SKIP_LOCKED) backstitch.todo")
 
 
 async def compare(session: Session, place: Place) -> None:

@@ -114,6 +114,12 @@ async def undo_stretch(unit: UnitImages, stretch: Stretch, back: RowsBack) -> No
     types = await column_types(session, table)
     silenced = await silence_triggers(session, table)
     images = unit.of(stretch)
+    if stretch.op != "D":
+        # Before they are judged: what the application wrote between judging and writing back would be nobody's.
+        same = same_key(table, types, "t")
+        await session.rows(
+            f"SELECT count(*) AS n FROM (SELECT FROM {table.sql} t JOIN ({images}) i ON {same} FOR UPDATE OF t) locked"
+        )
     await _mark_later_writes(unit, table, types, images, stretch.op)
     match stretch.op:
         case "I":
