@@ -279,3 +279,16 @@ async def test_statements_of_the_application_are_a_gate_where_a_check_asks(engin
     report = report_of(engine)
     assert [(q.verdict, q.phase) for q in report.queries] == [("fails", "only")]
     assert {g.name for g in report.gates if g.result == "broken"} == {"workload", "checks"}
+
+
+@pytest.mark.one_major
+async def test_triggers_of_another_migration_of_ours_do_not_come_along(engine: Engine) -> None:
+    engine.rows(START)
+    captured = {"strategy": "restoreBackup", "capture": True}
+    first = "- {name: first, updateRows: {table: users, set: {city: \"'x'\"}, where: 'id < 9'}}"
+    record = await engine.migrate(a_spec(first, rollback=captured), name="first", environment="staging")
+    assert (record.state, record.message) == ("Succeeded", record.message)
+    assert engine.rows("select count(*) > 0 from pg_trigger where tgname like 'backstitch%'") == [(True,)]
+    second = "- {name: second, updateRows: {table: users, set: {city: \"'y'\"}, where: 'id < 9'}}"
+    record = await in_production(engine, second, name="second", version="2")
+    assert (record.state, record.message) == ("Succeeded", record.message)

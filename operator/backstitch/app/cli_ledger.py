@@ -20,6 +20,7 @@ from backstitch.engine.job import Job, Requests, World
 from backstitch.engine.ledger import Entry, latest_entries, latest_entry
 from backstitch.engine.ledger_schema import ledger_exists
 from backstitch.engine.recall import recall
+from backstitch.engine.rehearsal_ledger import rehearsal_of_plan
 from backstitch.engine.run import purge
 from backstitch.model.names import API_VERSION
 from backstitch.model.record import Record
@@ -113,7 +114,12 @@ async def export(what: str, file: Path | None, given: Given) -> int:
         )
     else:
         raise UsageError(f"{what} is no file; to export a migration by its name, give --database too.")
-    document = from_migration(migration, environment, record)
+    rehearsal = None
+    if given.database:
+        where = open_world(open_database(parse_url(given.database))).database
+        namespace = given.namespace or migration.metadata.namespace
+        rehearsal = await rehearsal_of_plan(where, namespace, migration.metadata.name, None)
+    document = from_migration(migration, environment, record, rehearsal)
     if given.output == "json":
         give_json(document.to_plain())
     else:

@@ -8,30 +8,40 @@ from typing import Any
 
 import yaml
 
+from backstitch.core.gates import longest_lock
 from backstitch.core.orchestration_checks import to_verification
 from backstitch.core.orchestration_words import TARGET_TABLES, WORDS_OF_KIND, kept_tables, tables_after
+from backstitch.core.rehearsal_summary import Estimate, estimates
+from backstitch.core.view_text import duration_text
 from backstitch.model.orchestration import (
     CurrentState,
     DocumentRisk,
     FollowUpTask,
     MeasuredBackup,
+    MeasuredRehearsal,
     MeasuredStep,
     MigrationHead,
     MigrationStep,
     Orchestration,
+    RehearsedStep,
     Result,
     RollbackPlan,
     Strategy,
     TargetState,
 )
 from backstitch.model.record import Record
+from backstitch.model.rehearsal import Rehearsal
 from backstitch.model.spec import DatabaseMigration, Environment, RollbackSpec, Step
 
 
 def from_migration(
-    migration: DatabaseMigration, environment: Environment, record: Record | None = None
+    migration: DatabaseMigration,
+    environment: Environment,
+    record: Record | None = None,
+    rehearsal: Rehearsal | None = None,
 ) -> Orchestration:
-    """Give the document of a migration; with a record, what was measured is filled in."""
+    """Give the document of a migration; with a record, what was measured is filled in, with a rehearsal the times."""
+    times = estimates(rehearsal) if rehearsal is not None else {}
     spec, metadata = migration.spec, migration.metadata
     annotations = dict(metadata.annotations)
     tables = tables_after(spec)
@@ -64,7 +74,8 @@ def from_migration(
         current_state=None if spec.assume is None else CurrentState(**spec.assume.model_dump()),
         target_state=TargetState(schema_version=spec.version, tables=tables),
         migration_steps=[
-            _from_step(number, phase, step, record) for number, (phase, step) in enumerate(spec.steps(), start=1)
+            _from_step(number, phase, step, record, times.get(step.name))
+            for number, (phase, step) in enumerate(spec.steps(), start=1)
         ],
         rollback_plan=None if spec.rollback is None else _from_rollback(spec.rollback),
         risks=None if spec.risks is None else [DocumentRisk(**r.model_dump()) for r in spec.risks],
@@ -72,12 +83,13 @@ def from_migration(
         follow_up=None
         if spec.follow_ups is None
         else [FollowUpTask(task=f.task, owner=f.owner, status=f.state) for f in spec.follow_ups],
+        rehearsal=None if rehearsal is None else _rehearsal(rehearsal),
         backup=_backup(record),
         result=None if record is None else _result(record),
     )
 
 
-def _from_step(number: int, phase: str, step: Step, record: Record | None) -> MigrationStep:
+def _from_step(number: int, phase: str, step: Step, record: Record | None, estimate: Estimate | None) -> MigrationStep:
     kind = step.operation.kind
     details = step.operation.model_dump(mode="json", by_alias=False, exclude_none=True)
     sql = details.pop("up", None) if kind == "sql" else None
@@ -93,7 +105,14 @@ def _from_step(number: int, phase: str, step: Step, record: Record | None) -> Mi
         sql=sql,
         rollback=rollback,
         dry_run=True,
-        estimated_time=step.estimated_time,
+        estimated_time=step.estimated_time or (duration_text(round(estimate.forward_ms)) if estimate else None),
+        rehearsed=None
+        if estimate is None
+        else RehearsedStep(
+            duration_ms=round(estimate.forward_ms),
+            downtime_ms=round(estimate.blocked_ms),
+            rollback_ms=round(estimate.rollback_ms),
+        ),
         measured=None
         if found is None
         else MeasuredStep(
@@ -115,6 +134,17 @@ def _from_rollback(rollback: RollbackSpec) -> RollbackPlan:
         strategy=_STRATEGIES.get(rollback.strategy or ""),
         accept_data_loss=rollback.accept_data_loss,
         revert_window=rollback.revert_window,
+    )
+
+
+def _rehearsal(report: Rehearsal) -> MeasuredRehearsal:
+    return MeasuredRehearsal(
+        gates={gate.name: gate.result for gate in report.gates},
+        verdict=report.verdict,
+        forward_ms=round(report.forward_ms * report.scale),
+        rollback_ms=round(report.rollback_ms * report.scale),
+        downtime_ms=round(longest_lock(report)[0]),
+        digest=report.digest,
     )
 
 

@@ -67,8 +67,8 @@ async def report_of_plan(session: Session, namespace: str, name: str, plan_diges
     return Rehearsal.model_validate(rows[0]["report"]) if rows else None
 
 
-async def rehearsal_of_plan(database: Database, namespace: str, name: str, plan_digest: str) -> Rehearsal | None:
-    """Look a plan's rehearsal up in a database that may have no ledger. Raises TargetError."""
+async def rehearsal_of_plan(database: Database, namespace: str, name: str, plan_digest: str | None) -> Rehearsal | None:
+    """Give a plan's rehearsal, or a migration's latest; the database may have no ledger. Raises TargetError."""
     session = await database.connect(purpose="plan", read_only=True)
     try:
         return await report_of_plan(session, namespace, name, plan_digest)

@@ -82,11 +82,18 @@ async def copy_of(manifest: Manifest, world: World, spec: RehearsalSpec) -> Asyn
 
 
 async def cut_off(session: Session) -> None:
-    """Take away what would let the copy act on anything but itself."""
+    """Take away what would let the copy act on anything but itself, and triggers of ours that came with the backup."""
+    await session.rows("SELECT set_config('search_path', 'pg_catalog', false)")  # regclass then names the schema
     mappings = await session.rows("SELECT srvname::text AS server, usename::text AS role FROM pg_user_mappings")
     for mapping in mappings:
         role = "PUBLIC" if mapping["role"] == "public" else quote_ident(mapping["role"])
         await session.execute(f"DROP USER MAPPING FOR {role} SERVER {quote_ident(mapping['server'])}")
+    triggers = await session.rows(
+        "SELECT tgname::text AS name, tgrelid::regclass::text AS rel FROM pg_trigger "
+        "WHERE tgname LIKE 'backstitch\\_%' AND NOT tgisinternal AND tgparentid = 0"
+    )
+    for trigger in triggers:  # of the target's other migrations: their ledger is not here
+        await session.execute(f"DROP TRIGGER {quote_ident(trigger['name'])} ON {trigger['rel']}")
     found = await session.rows(
         "SELECT extname::text AS name FROM pg_extension WHERE extname = ANY(%s)", [list(REACHES_OUT)]
     )

@@ -82,6 +82,14 @@ class MeasuredStep(Snake):
     message: str | None = None
 
 
+class RehearsedStep(Snake):
+    """What a step did on a copy, for production's size; written by an export and ignored when read."""
+
+    duration_ms: int = 0
+    downtime_ms: int = 0  # the longest time that a statement of the application would wait
+    rollback_ms: int = 0
+
+
 class MigrationStep(Snake):
     """One step: SQL with its rollback, or an operation of Backstitch with its details."""
 
@@ -95,6 +103,7 @@ class MigrationStep(Snake):
     rollback: Text | None = None  # left out, the way back is computed
     dry_run: bool | None = None  # for people: a plan tries every step, whatever stands here
     estimated_time: str | None = None
+    rehearsed: RehearsedStep | None = None
     measured: MeasuredStep | None = None
 
 
@@ -160,6 +169,17 @@ class MeasuredBackup(Snake):
     duration_ms: int = 0
 
 
+class MeasuredRehearsal(Snake):
+    """What the rehearsal on a copy showed; written by an export and ignored when read."""
+
+    gates: dict[str, str]  # by name: held, broken, unproven
+    verdict: ProofVerdict | None = None
+    forward_ms: int = 0
+    rollback_ms: int = 0
+    downtime_ms: int = 0
+    digest: str = ""
+
+
 class Result(Snake):
     """How it ended."""
 
@@ -187,6 +207,7 @@ class Orchestration(Snake):
     risks: list[DocumentRisk] | None = None
     verification: list[Verification] | None = None
     follow_up: list[FollowUpTask] | None = None
+    rehearsal: MeasuredRehearsal | None = None
     backup: MeasuredBackup | None = None
     result: Result | None = None
 
