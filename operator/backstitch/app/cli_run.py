@@ -266,6 +266,7 @@ def plan_text(plan: Plan, job: Job, report: Rehearsal | None = None) -> str:
         lines += [f"    {statement}" for statement in step.statements]
         if not step.certain:
             lines.append("    (planned when its turn comes: an earlier sql step may change what it stands on)")
+        lines += [f"    NO WAY BACK, which the spec accepts: {reason}" for reason in step.no_way_back]
         lines += [f"    {hazard.level}: {hazard.message} [{hazard.id}]" for hazard in step.hazards]
     lines += [f"WARNING: {warning}" for warning in plan.warnings]
     lines += [f"REFUSED: {reason}" for reason in plan.refusals]

@@ -31,6 +31,7 @@ class PlannedStep(Frozen):
     operation: str
     units: tuple[Unit, ...] = ()
     hazards: tuple[Hazard, ...] = ()
+    no_way_back: tuple[str, ...] = ()  # why it cannot be taken back, where the spec accepts that
     certain: bool = True  # False: planned again when its turn comes, on what an earlier raw SQL step left
 
     @property
@@ -114,6 +115,7 @@ def make_plan(
             token=token,
             ordinal=ordinal,
             sources=sources,
+            accepts=step.irreversible.accept if step.irreversible else None,
             default_schema=(spec.search_path or [DEFAULT_SCHEMA])[0],
         )
         created = frozenset(t.qualified for name, t in current.tables.items() if name not in facts.tables)
@@ -143,6 +145,8 @@ def _plan_step(
         hazards: tuple[Hazard, ...] = ()
         if isinstance(operation, RunSql):
             hazards = find_script_hazards(operation.script(context), context.facts, created, context.default_schema)
+            if context.accepts is not None:
+                planned = planned.model_copy(update={"no_way_back": operation.no_way_back(context)})
         units = operation.forward(context) if planned.certain else ()
     except ValueError as error:  # a name that cannot be one
         return planned, (str(error),)

@@ -76,6 +76,7 @@ async def _freeze_units(run: Run, ordinal: int, step: Step) -> None:
         token=token_of(run.entry.namespace, run.entry.name),
         ordinal=ordinal,
         sources=run.entry.sources,
+        accepts=step.irreversible.accept if step.irreversible else None,
         default_schema=(run.entry.spec.search_path or [DEFAULT_SCHEMA])[0],
     )
     try:

@@ -19,6 +19,7 @@ from backstitch.engine.capture import look_at_tables
 from backstitch.engine.catalog import read_catalog
 from backstitch.engine.context import Run
 from backstitch.engine.digest import all_digests, table_digest
+from backstitch.engine.down import EVERY_TABLE
 from backstitch.engine.fingerprint import compare, fingerprint
 from backstitch.engine.image_sql import column_types, differs_from_start, same_key, value_of
 from backstitch.engine.prove_point import StartRows
@@ -102,29 +103,51 @@ async def prove(run: Run, exact: Mapping[str, Exact] | None = None) -> Proof:
             proof.exceptions += list(comparison.exceptions)
             proof.differences += list(comparison.differences[:SHOWN])
         rows_at_start = sum(d["rows"] for d in start["digests"].values())
-        by_hand = await _undone_by_hand(run.session, run.id)
-        for rel in await _touched(run.session, run.id, list(start["digests"]), rows_at_start, by_hand=by_hand):
+        downs = await _downs(run.session, run.id)
+        unseen = bool(downs.unwatched)
+        for rel in await _touched(run.session, run.id, list(start["digests"]), rows_at_start, by_hand=unseen):
             known = (exact or {}).get(rel)
+            by_hand = downs.may_have_written(rel)
             await _prove_table(run.session, run.id, rel, start, proof, by_hand=by_hand, known=known)
             proof.tables += 1
+        if downs.overwritten:
+            proof.differ(
+                f"the step's own `down` has overwritten what the application wrote to {', '.join(downs.overwritten)}; "
+                "backstitch.images has what was there"
+            )
     return proof
 
 
-async def _undone_by_hand(session: Session, migration_id: int) -> bool:
-    """Tell whether a step went back by its own `down`: of what that did there are no row images."""
+@dataclass(frozen=True)
+class Downs:
+    """What the hand-written `down`s of this migration have done that row images cannot answer for."""
+
+    unwatched: frozenset[str]  # tables without images of them; EVERY_TABLE: any
+    overwritten: tuple[str, ...]  # rows of the application that they changed, as table and key
+
+    def may_have_written(self, rel: str) -> bool:
+        """Tell whether one of them may have written to a table unseen."""
+        return bool(self.unwatched & {rel, EVERY_TABLE})
+
+
+async def _downs(session: Session, migration_id: int) -> Downs:
     rows = await session.rows(
-        "SELECT 1 AS there FROM backstitch.units WHERE migration_id = %s AND body->>'kind' = 'sql' "
-        "AND body->'down' IS NOT NULL AND state = 'undone' LIMIT 1",
+        "SELECT reverse FROM backstitch.units WHERE migration_id = %s AND body->>'kind' = 'sql' "
+        "AND body->'down' IS NOT NULL AND state = 'undone'",
         (migration_id,),
     )
-    return bool(rows)
+    known = [r["reverse"] or {} for r in rows]
+    return Downs(
+        frozenset(rel for k in known for rel in k.get("uncaptured", [EVERY_TABLE])),
+        tuple(key for k in known for key in k.get("overwritten", ())),
+    )
 
 
 async def _touched(
     session: Session, migration_id: int, known: list[str], rows_at_start: int, *, by_hand: bool
 ) -> list[str]:
-    """Give the tables to prove: those with images and their partitions; all where a hand-written `down` ran or the
-    whole database is small enough to be digested in a second."""
+    """Give the tables to prove: those with images and their partitions; all where a hand-written `down` wrote unseen or
+    the whole database is small enough to be digested in a second."""
     if by_hand or rows_at_start <= PROVE_ALL_ROWS:
         return known
     rows = await session.rows(

@@ -7,6 +7,7 @@ from backstitch.core.errors import RollbackFailed, StepFailed
 from backstitch.engine.capture import Captured, captured_tables, remove_capture
 from backstitch.engine.context import Run
 from backstitch.engine.follow import unfollow, wanted
+from backstitch.engine.irreversible import rung_that_stands_in
 from backstitch.engine.ledger import update_migration
 from backstitch.engine.proof import prove
 from backstitch.engine.rung3 import NotThisWay, captured_restore, give_up, judge_exactly
@@ -20,6 +21,8 @@ async def roll_back(run: Run) -> RollbackRecord:
     """Undo everything, prove it, and give what was done. Raises RollbackFailed where a person must look."""
     began = run.world.clock.monotonic()
     strategy = (run.entry.spec.rollback.strategy if run.entry.spec.rollback else None) or "auto"
+    if strategy == "auto":
+        strategy = await rung_that_stands_in(run) or strategy
     so_far = run.record.rollback or RollbackRecord()
     if strategy == "none":
         raise RollbackFailed(

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A user's own SQL in one transaction, with a reverse that is computed and tried before the commit.
 
-Without a `down`: the catalog is read before and after, the difference gives the reverse statements, and these are run
-under a savepoint and compared with the start. What has no reverse is rolled back here and now, so production never
-holds a change that cannot be taken back. Changed rows are kept as images; which tables change is found by doing:
-the server counts what this transaction wrote, and a table that was not watched is watched and the step done again.
+A step that brings its own `down` is down.py's. Here the catalog is read before and after, the difference gives the
+reverse statements, and these are run under a savepoint and compared with the start. What has no reverse is rolled back
+here and now, so production never holds a change that cannot be taken back. Changed rows are kept as images; which
+tables change is found by doing: the server counts what this transaction wrote, and a table that was not watched is
+watched and the step done again.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from backstitch.core.errors import ConnectionLost, DatabaseError, StepFailed
 from backstitch.core.ports import Session
@@ -44,7 +47,7 @@ class _TrialOver(Exception):  # rolls the savepoint back
 
 async def run_sql(run: Run, row: UnitRow, unit: SqlUnit) -> None:
     """Take a raw SQL unit to done. Raises StepFailed with reason NoReverse where there is no way back."""
-    watch = [] if unit.down is not None else await _named_tables(run, unit)
+    watch = await named_tables(run, unit)
     for _ in range(ROUNDS):
         await capture_tables(run, row.step, watch)
 
@@ -60,7 +63,7 @@ async def run_sql(run: Run, row: UnitRow, unit: SqlUnit) -> None:
     raise StepFailed("The statements write to other tables each time they run.", reason="NoReverse")
 
 
-async def _named_tables(run: Run, unit: SqlUnit) -> list[str]:
+async def named_tables(run: Run, unit: SqlUnit) -> list[str]:
     """Give the tables that the text says it writes; what it does not say is found by doing."""
     schema = (run.entry.spec.search_path or [DEFAULT_SCHEMA])[0]
     data = [s for text in unit.statements for s in split(text, schema) if s.kind != "ddl"]
@@ -68,9 +71,9 @@ async def _named_tables(run: Run, unit: SqlUnit) -> list[str]:
     return [t.rel for t in await look_at_tables(run.session, names)]
 
 
-def _only_ddl(unit: SqlUnit) -> bool:
+def only_ddl(statements: Iterable[str]) -> bool:
     """Tell whether a table's new file can only be a rewrite: plain DDL empties no table, and needs no row images."""
-    return all(s.kind == "ddl" for text in unit.statements for s in split(text))
+    return all(s.kind == "ddl" for text in statements for s in split(text))
 
 
 async def table_files(session: Session) -> dict[int, int]:
@@ -85,21 +88,19 @@ async def table_files(session: Session) -> dict[int, int]:
 
 async def _once(run: Run, row: UnitRow, unit: SqlUnit) -> None:
     session = run.session
-    async with run.transaction(actor="" if unit.down is not None else f"{run.id}/{row.step}/{row.unit}"):
+    async with run.transaction(actor=f"{run.id}/{row.step}/{row.unit}"):
         if (await lock_unit(session, run.id, row.step, row.unit))["state"] == "done":
             return
-        before = await read_catalog(session) if unit.down is None else None
+        before = await read_catalog(session)
         earlier = await rows_written(session)
-        files = await table_files(session) if unit.down is None else {}
+        files = await table_files(session)
         since = await newest_image(session, run.id, row)
         for statement in unit.statements:
             await session.execute(statement)
         rows = sum(n - earlier.get(oid, 0) for oid, n in (await rows_written(session)).items())
-        back: dict[str, object] = {}
-        if before is not None:
-            await _see_that_all_is_watched(session, unit, earlier, files)
-            await straighten(session, run.id, row, since)
-            back = await _way_back(session, before)
+        await _see_that_all_is_watched(session, unit, earlier, files)
+        await straighten(session, run.id, row, since)
+        back = await _way_back(session, before)
         await update_unit(session, run.id, row.step, row.unit, state="done", rows=rows, reverse=back)
     await run.publish_step(row.step, rows_done=rows)
 
@@ -109,7 +110,7 @@ async def _see_that_all_is_watched(
 ) -> None:
     """Raise MoreTables when a table that was there before was written or truncated without row images."""
     touched = await written_since(session, earlier)
-    if not _only_ddl(unit):
+    if not only_ddl(unit.statements):
         now = await table_files(session)
         touched |= {oid for oid, file in files.items() if now.get(oid, file) != file}
     await see_that_all_is_watched(session, touched & files.keys())
@@ -144,14 +145,22 @@ def _renamed(oid: object, before: Catalog) -> bool:
     return oid in before.by_id
 
 
-async def _try_reverse(session: Session, before: Catalog, after: Catalog, statements: tuple[str, ...]) -> None:
+async def trial_is_too_large(session: Session) -> bool:
+    """Tell whether trying the way back now would hold exclusive locks on large tables twice as long.
+
+    Then the undo and its proof come later, if they come.
+    """
     size = await session.rows(
         "SELECT coalesce(sum(pg_total_relation_size(l.relation)), 0)::bigint AS bytes FROM (SELECT DISTINCT relation "
         "FROM pg_locks WHERE pid = pg_backend_pid() AND mode = 'AccessExclusiveLock' AND locktype = 'relation') l "
         "JOIN pg_class c ON c.oid = l.relation WHERE c.relkind IN ('r', 'm')"
     )
-    if size[0]["bytes"] > TRIAL_LIMIT_BYTES:
-        return  # the undo and its proof come later; holding this lock twice as long would be felt
+    return bool(size[0]["bytes"] > TRIAL_LIMIT_BYTES)
+
+
+async def _try_reverse(session: Session, before: Catalog, after: Catalog, statements: tuple[str, ...]) -> None:
+    if await trial_is_too_large(session):
+        return
     try:
         async with session.transaction():
             for statement in statements:

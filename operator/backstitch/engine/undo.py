@@ -13,9 +13,11 @@ from typing import assert_never
 from backstitch.core.errors import ConnectionLost, DatabaseError, RollbackFailed, StepFailed
 from backstitch.engine.capture import look_at_tables
 from backstitch.engine.context import Run
+from backstitch.engine.down import undo_by_down
 from backstitch.engine.images import RowsBack, put_rows_back
+from backstitch.engine.irreversible import see_that_it_goes_back
 from backstitch.engine.ledger import UnitRow, lock_unit, read_units, update_step, update_unit
-from backstitch.engine.units import run_concurrent, run_statements
+from backstitch.engine.units import run_concurrent
 from backstitch.model.names import QUARANTINE_SCHEMA
 from backstitch.model.sql import columns_sql, parse_name, quote_ident
 from backstitch.model.units import BatchUnit, ConcurrentUnit, DdlUnit, RowsUnit, SqlUnit
@@ -101,13 +103,9 @@ async def ddl_back(run: Run, row: UnitRow, unit: DdlUnit, undone: Undone) -> Non
 
 
 async def _undo_sql(run: Run, row: UnitRow, unit: SqlUnit, undone: Undone) -> None:
+    see_that_it_goes_back(row)
     if unit.down is not None:
-        down = unit.down
-
-        async def once() -> None:
-            await run_statements(run, row, down, "undone")
-
-        await run.patiently("The step's `down`", None, row.step, once)
+        await undo_by_down(run, row, unit)
         return
     if not (row.cursor or {}).get("schemaBack"):
 

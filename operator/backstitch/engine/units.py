@@ -18,8 +18,10 @@ from backstitch.core.ports import Session
 from backstitch.engine.batches import capture_tables, run_batches, watch_too
 from backstitch.engine.capture import Captured, look_at_tables
 from backstitch.engine.context import Run
+from backstitch.engine.down import run_with_down
 from backstitch.engine.image_order import newest_image, straighten
 from backstitch.engine.image_sql import column_types
+from backstitch.engine.irreversible import run_accepting
 from backstitch.engine.ledger import UnitRow, lock_unit, update_unit
 from backstitch.engine.sql_unit import run_sql
 from backstitch.engine.watch import MoreTables, rows_written, see_that_all_is_watched, written_since
@@ -44,6 +46,10 @@ async def run_unit(run: Run, row: UnitRow) -> None:
                 await run_batches(run, row, unit)
             case RowsUnit():
                 await _run_rows(run, row, unit)
+            case SqlUnit() if unit.accepts is not None:
+                await run_accepting(run, row, unit)
+            case SqlUnit() if unit.down is not None:
+                await run_with_down(run, row, unit)
             case SqlUnit():
                 await run_sql(run, row, unit)
             case _ as never:

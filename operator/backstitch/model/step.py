@@ -25,6 +25,7 @@ from backstitch.model.operations.set_default import SetDefault
 from backstitch.model.operations.set_not_null import SetNotNull
 from backstitch.model.operations.update_rows import UpdateRows
 from backstitch.model.operations.upsert import Upsert
+from backstitch.model.revert import Irreversible
 
 STEP_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
@@ -35,6 +36,9 @@ class Step(Frozen):
     name: str = Field(description="Name, unique within the migration.", min_length=1, max_length=63, pattern=STEP_NAME)
     description: str | None = Field(default=None, description="One line for people.", max_length=500)
     estimated_time: str | None = Field(default=None, description="What the author expects, such as 5m.", max_length=50)
+    irreversible: Irreversible | None = Field(
+        default=None, description="With sql: it may run although it has no way back of its own."
+    )
     sql: RunSql | None = Field(default=None, description="Run SQL as written.")
     create_table: CreateTable | None = Field(default=None, description="Create a table.")
     drop_table: DropTable | None = Field(
@@ -66,6 +70,10 @@ class Step(Frozen):
             raise ValueError(
                 f"step {self.name!r} must have exactly one operation, found {found}; "
                 f"choose one of: {', '.join(OPERATIONS)}"
+            )
+        if self.irreversible is not None and self.sql is None:
+            raise ValueError(
+                f"step {self.name!r}: irreversible is for sql; {given[0]} always has a way back, so leave it out"
             )
         return self
 

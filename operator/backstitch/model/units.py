@@ -90,6 +90,7 @@ class SqlUnit(Frozen):
     kind: Literal["sql"] = "sql"
     statements: tuple[str, ...]
     down: tuple[str, ...] | None = None
+    accepts: Literal["restoreBackup", "none"] | None = None  # the rung that stands in where there is no way back
 
 
 Unit = Annotated[DdlUnit | ConcurrentUnit | BatchUnit | RowsUnit | SqlUnit, Field(discriminator="kind")]

@@ -9,7 +9,7 @@ changed (`after`); the engine calls `forward` again on the real catalog when the
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -28,6 +28,7 @@ class StepContext(Frozen):
     token: str  # eight hex digits, the same for every attempt of one migration: for reserved names
     ordinal: int = 0  # position of the step in the migration
     sources: dict[str, str] = Field(default_factory=dict)  # "configmap/key" -> text, already read
+    accepts: Literal["restoreBackup", "none"] | None = None  # the rung that stands in where there is no way back
     default_schema: str = DEFAULT_SCHEMA  # first of spec.searchPath: where raw SQL makes what it names without schema
 
     def reserved(self, suffix: str = "") -> str:

@@ -101,11 +101,20 @@ class RunSql(Operation):
         reasons += [f"up, {r}" for r in (*missing_names(up, context.facts), *early_enum_values(up))]
         down = self._down(context)
         if down is None:
-            no_way_back = (*unkeyed_tables(up, context.facts), *lossy_types(up, context.facts))
-            reasons += [f"up, {reason}" for reason in no_way_back]
+            reasons += self.no_way_back(context) if context.accepts is None else ()
         else:
             reasons += _refuse_down(down, up, created, context.default_schema)
         return tuple(reasons)
+
+    def no_way_back(self, context: StepContext) -> tuple[str, ...]:
+        """Give why this cannot be taken back, as far as text and facts say; () where it can, or has a `down`."""
+        if self._down(context) is not None:
+            return ()
+        try:
+            up = self._split(context, self.script(context))
+        except ScriptError:
+            return ()
+        return tuple(f"up, {r}" for r in (*unkeyed_tables(up, context.facts), *lossy_types(up, context.facts)))
 
     def forward(self, context: StepContext) -> tuple[Unit, ...]:
         units: list[Unit] = []
@@ -117,12 +126,12 @@ class RunSql(Operation):
                 together.append(statement.text)
                 continue
             if together:
-                units.append(SqlUnit(statements=tuple(together)))
+                units.append(SqlUnit(statements=tuple(together), accepts=context.accepts))
                 together = []
             units.append(concurrent_unit(statement, context.facts))
         if together:
             # With `down` there are no concurrent statements (refuse), so this is the only unit.
-            units.append(SqlUnit(statements=tuple(together), down=undo))
+            units.append(SqlUnit(statements=tuple(together), down=undo, accepts=context.accepts))
         return tuple(units)
 
     def after(self, context: StepContext) -> Facts:
