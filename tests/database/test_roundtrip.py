@@ -19,13 +19,13 @@ from tests.plugins.pg import TestDatabase
 _FOLDER = Path(__file__).parent.parent / "data" / "roundtrip"
 
 
-async def _judge(database: TestDatabase, *migrations: Migration, superuser: bool = False) -> list[MigrationResult]:
+async def judge(database: TestDatabase, *migrations: Migration, superuser: bool = False) -> list[MigrationResult]:
     url = database.superuser_url if superuser else database.url
     return await roundtrip(PostgresDatabase.of(parse_url(url)), migrations, SystemClock())
 
 
 async def _one(database: TestDatabase, setup: str, up: str, down: str | None = None) -> MigrationResult:
-    first, second = await _judge(database, Migration("setup", setup), Migration("it", up, down))
+    first, second = await judge(database, Migration("setup", setup), Migration("it", up, down))
     assert first.computed.verdict == "Identical", first
     return second
 
@@ -36,7 +36,7 @@ def _verdicts(results: list[MigrationResult]) -> dict[str, str]:
 
 @pytest.mark.parametrize("tool", ["diesel", "sqlx", "prisma", "flyway", "dbmate", "goose", "sqitch"])
 async def test_the_history_of_each_tool_comes_back_identical(database: TestDatabase, tool: str) -> None:
-    results = await _judge(database, *read_migrations(read_files(_FOLDER / tool)).migrations)
+    results = await judge(database, *read_migrations(read_files(_FOLDER / tool)).migrations)
 
     assert len(results) >= 2
     assert set(_verdicts(results).values()) == {"Identical"}, results
@@ -44,7 +44,7 @@ async def test_the_history_of_each_tool_comes_back_identical(database: TestDatab
 
 async def test_a_golang_migrate_history_with_all_that_people_do(database: TestDatabase) -> None:
     found = read_migrations(read_files(_FOLDER / "golang-migrate"))
-    results = await _judge(database, *found.migrations, superuser=True)
+    results = await judge(database, *found.migrations, superuser=True)
 
     others = {name: verdict for name, verdict in _verdicts(results).items() if verdict != "Identical"}
     assert others == {
@@ -72,7 +72,7 @@ async def test_nothing_is_left_on_the_server_and_the_database_is_not_touched(dat
         f"OR datname = '{database.name}' UNION ALL SELECT rolname, '' FROM pg_roles ORDER BY 1"
     )
     before = database.psql(shared)
-    results = await _judge(
+    results = await judge(
         database,
         Migration("1", "DROP TABLE IF EXISTS mine; CREATE ROLE roundtrip_made; CREATE TABLE theirs (a int)"),
         Migration(
@@ -195,7 +195,7 @@ async def test_the_authors_down_is_judged_beside(database: TestDatabase) -> None
 
 
 async def test_a_failure_does_not_hide_what_comes_later(database: TestDatabase) -> None:
-    results = await _judge(
+    results = await judge(
         database,
         Migration("1", "CREATE TABLE a (id int)"),
         Migration("2", "CREATE TABLE b (id int); SELECT 1/0"),
@@ -207,4 +207,4 @@ async def test_a_failure_does_not_hide_what_comes_later(database: TestDatabase) 
 
 
 async def test_an_empty_migration_is_identical(database: TestDatabase) -> None:
-    assert _verdicts(await _judge(database, Migration("1", "-- nothing yet\n"))) == {"1": "Identical"}
+    assert _verdicts(await judge(database, Migration("1", "-- nothing yet\n"))) == {"1": "Identical"}

@@ -15,6 +15,7 @@ from backstitch.core.errors import StepFailed
 from backstitch.core.ports import Session
 from backstitch.core.reverse import reverse
 from backstitch.core.reverse.nodes import Kept
+from backstitch.core.reverse.using import computes_values
 from backstitch.engine.catalog import read_catalog
 from backstitch.model.catalog import Catalog, CatalogObject, ObjectId
 from backstitch.model.names import QUARANTINE_SCHEMA, RESERVED_PREFIX
@@ -44,6 +45,7 @@ async def run_keeping(session: Session, before: Catalog, statements: Sequence[st
     """
     lost: set[int] = set()
     after = before
+    recast = computes_values(statements)
     for _ in range(ROUNDS):
         try:
             async with session.transaction():
@@ -53,7 +55,7 @@ async def run_keeping(session: Session, before: Catalog, statements: Sequence[st
                 after = await read_catalog(session)
                 if after == before:
                     return Ran(after, ())
-                computed = reverse(before, after, kept)
+                computed = reverse(before, after, kept, recast=recast)
                 if not computed.problems:
                     for statement in computed.remember:
                         await session.execute(statement)

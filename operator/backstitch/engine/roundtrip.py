@@ -16,9 +16,7 @@ from typing import Any
 
 from backstitch.core.errors import BackstitchError, ConnectionLost, DatabaseError, StepFailed
 from backstitch.core.migration_dirs import Migration
-from backstitch.core.ports import Clock, Database, Session
-from backstitch.engine.catalog import read_catalog
-from backstitch.engine.digest import all_digests
+from backstitch.core.ports import Clock, Database
 from backstitch.engine.fingerprint import compare
 from backstitch.engine.ledger_schema import ensure_ledger
 from backstitch.engine.roundtrip_copy import Copies
@@ -26,6 +24,7 @@ from backstitch.engine.roundtrip_judge import State, judge_computed, judge_down,
 from backstitch.engine.roundtrip_result import Judgement, MigrationResult
 from backstitch.engine.roundtrip_script import Part, Script, has_drops, parts_of, read_script
 from backstitch.engine.roundtrip_server import SharedObjects
+from backstitch.engine.roundtrip_state import read_state
 from backstitch.engine.scratch import scratch_database
 from backstitch.model.catalog import Catalog
 from backstitch.model.script import ScriptError
@@ -35,6 +34,7 @@ DROPS_KEPT = "What it drops was kept in quarantine, as the steps dropTable and d
 ROWS_KEPT = "Rows that it drops, or whose type it narrows, were copied into quarantine first."
 IN_PIECES = "Taken back piece by piece: as one `sql` step it would be refused, as several steps it goes."
 _TIME = re.compile(r"'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[^']*'")
+_PREPARE = re.compile(r"\bPREPARE\s+TRANSACTION\b", re.IGNORECASE)  # would be there when the session is gone
 _BEST_FIRST = ("Identical", "IdenticalExcept", "Refused", "Different", "Failed")
 
 
@@ -84,14 +84,10 @@ async def _begin(database: Database, name: str, copies: Copies, shared: SharedOb
     session = await database.connect(purpose="roundtrip-history", database=name)
     try:
         await ensure_ledger(session, "roundtrip")
-        state = await _state(session)
+        state = await read_state(session)
     finally:
         await session.close()
     return _History(database, name, copies, shared, state)
-
-
-async def _state(session: Session) -> State:
-    return State(await read_catalog(session), await all_digests(session))
 
 
 async def _judge(history: _History, migration: Migration) -> MigrationResult:
@@ -104,6 +100,8 @@ async def _judge(history: _History, migration: Migration) -> MigrationResult:
         computed = Judgement(verdict="Refused", reason="; ".join(script.outside) + ".")
         failed = await _go_on(history, script)
         return MigrationResult(name=migration.name, computed=failed or computed, notes=tuple(notes))
+    if history.state.hidden:
+        return await _unseen(history, migration, script)
     tried: list[Judgement] = []
     again = None
     for note, parts in _ways(script):
@@ -171,15 +169,27 @@ async def _go_on(history: _History, script: Script) -> Judgement | None:
             return Judgement(verdict="Refused", reason=error.message)
         finally:
             if not script.transactional:
-                history.state = await _state(session)
-        history.state = await _state(session)
+                history.state = await read_state(session)
+        history.state = await read_state(session)
     finally:
         await session.close()
     return None
 
 
+async def _unseen(history: _History, migration: Migration, script: Script) -> MigrationResult:
+    reason = (
+        f"Row security hides rows of {', '.join(history.state.hidden)} from this role, so nothing can be said of them. "
+        "Run this with a role that has BYPASSRLS, or as a superuser."
+    )
+    refused = Judgement(verdict="Refused", reason=reason)
+    computed = await _go_on(history, script) or refused
+    return MigrationResult(name=migration.name, computed=computed, down=refused if migration.down is not None else None)
+
+
 async def _unreadable(history: _History, migration: Migration, error: ScriptError) -> MigrationResult:
     """What our parser does not take may still run: then it is refused, and the history goes on with it."""
+    if _PREPARE.search(migration.up):
+        return MigrationResult(name=migration.name, computed=Judgement(verdict="Failed", reason=str(error)))
     session = await history.database.connect(purpose="roundtrip-history", database=history.name)
     try:
         try:
@@ -190,7 +200,7 @@ async def _unreadable(history: _History, migration: Migration, error: ScriptErro
             raise
         except BackstitchError:
             return MigrationResult(name=migration.name, computed=Judgement(verdict="Failed", reason=str(error)))
-        history.state = await _state(session)
+        history.state = await read_state(session)
     finally:
         await session.close()
     return MigrationResult(name=migration.name, computed=Judgement(verdict="Refused", reason=str(error)))

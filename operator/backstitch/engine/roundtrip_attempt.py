@@ -21,6 +21,7 @@ from backstitch.engine.keep import forget_images, run_keeping
 from backstitch.engine.ledger import UnitRow
 from backstitch.engine.roundtrip_drops import drop_for_a_while
 from backstitch.engine.roundtrip_script import Part, may_truncate
+from backstitch.engine.roundtrip_sequences import positions, put_back
 from backstitch.engine.roundtrip_server import SharedObjects
 from backstitch.engine.sql_unit import table_files
 from backstitch.engine.watch import MoreTables, rows_written, tables_to_watch, written_since
@@ -49,11 +50,13 @@ async def run_parts(
     if not transactional:
         return await _one_by_one(session, before, parts)
     watch: set[int] = set()
+    start = await positions(session)
     for _ in range(ROUNDS):
         try:
             return await _at_once(session, before, parts, shared, watch)
         except MoreTables as more:
             watch |= {t.oid for t in await look_at_tables(session, await tables_to_watch(session, more.oids))}
+            await put_back(session, start)
     raise StepFailed("The statements write to other tables each time they run.", reason="NoReverse")
 
 
@@ -93,17 +96,24 @@ async def _one_by_one(session: Session, before: Catalog, parts: list[Part]) -> D
         rows = await session.rows(
             "SELECT oid::bigint AS oid FROM pg_class WHERE relkind IN ('r', 'p') AND oid >= 16384"
         )
-        await _watch(session, {r["oid"] for r in rows})
+        tables = await look_at_tables(session, [], [r["oid"] for r in rows])
+        await _watch(session, {t.oid for t in tables if not t.inherited})
         unkeyed = await _unkeyed_rows(session)
+        schema = done.after
         await _act_as(session, f"{_MIGRATION}/{_STEP}/{number}", local=False)
         await _run_part(session, done, part, number)
         await _act_as(session, "", local=False)
         now = await _unkeyed_rows(session)
-        changed = [rel for rel, digest in unkeyed.items() if now.get(rel, digest).rows != digest.rows]
+        changed = [rel for rel, old in unkeyed.items() if _written(old, now.get(rel, old), same=done.after == schema)]
         for table in await look_at_tables(session, changed):
             if not table.triggers:
                 await install_capture(session, table)  # says why it cannot be
     return done
+
+
+def _written(old: TableDigest, now: TableDigest, *, same: bool) -> bool:
+    """Tell whether rows were written. Where the schema is another now, values read otherwise: then by their count."""
+    return old != now if same else old.rows != now.rows
 
 
 async def _unkeyed_rows(session: Session) -> dict[str, TableDigest]:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from backstitch.core.ports import Database, Session
-from backstitch.engine.scratch import scratch_name
+from backstitch.engine.scratch import drop_database, scratch_name
 from backstitch.model.sql import quote_ident
 
 
@@ -47,4 +47,4 @@ class Copies:
         try:
             yield Copy(self.database, name)
         finally:
-            await self.outside.execute(f"DROP DATABASE IF EXISTS {quote_ident(name)} WITH (FORCE)")
+            await drop_database(self.outside, name)

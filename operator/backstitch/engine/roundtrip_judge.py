@@ -16,6 +16,7 @@ from backstitch.engine.roundtrip_attempt import run_parts, undo_parts
 from backstitch.engine.roundtrip_copy import Copy
 from backstitch.engine.roundtrip_result import Judgement
 from backstitch.engine.roundtrip_script import Part, Script, read_down
+from backstitch.engine.roundtrip_sequences import positions, put_back
 from backstitch.engine.roundtrip_server import SharedObjects
 from backstitch.model.backup import TableDigest
 from backstitch.model.catalog import Catalog
@@ -31,6 +32,7 @@ class State:
 
     catalog: Catalog
     rows: dict[str, TableDigest]
+    hidden: tuple[str, ...] = ()  # tables whose rows our role may not all see, so that it cannot put them back
 
 
 async def run_plain(session: Session, script: Script, shared: SharedObjects, *, again: bool = False) -> None:
@@ -63,6 +65,7 @@ async def judge_computed(
     were copied first."""
     try:
         async with copy.session() as session:
+            start = await positions(session)
             try:
                 done = await run_parts(session, before.catalog, parts, shared, transactional=script.transactional)
             except DatabaseError as error:
@@ -88,6 +91,7 @@ async def judge_computed(
         return judged, None, done.kept
     async with copy.session() as session:
         try:
+            await put_back(session, start)
             await run_plain(session, script, shared, again="enumValueAdded" in judged.exceptions)
         except ConnectionLost:
             raise

@@ -18,8 +18,9 @@ UNION ALL SELECT 'database', to_jsonb(d)::text, datname::text FROM (
   SELECT datname, datdba, datconnlimit, dattablespace, datacl FROM pg_catalog.pg_database
    WHERE NOT starts_with(datname::text, 'backstitch_scratch_')) d
 UNION ALL SELECT 'membership', to_jsonb(m)::text, m.roleid::regrole::text FROM pg_catalog.pg_auth_members m
-UNION ALL SELECT 'setting', to_jsonb(s)::text, s.setrole::text FROM pg_catalog.pg_db_role_setting s
- WHERE s.setdatabase = 0 OR s.setdatabase <> (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+UNION ALL SELECT 'setting', to_jsonb(s)::text, array_to_string(s.setconfig, ', ') FROM pg_catalog.pg_db_role_setting s
+  LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
+ WHERE d.oid IS NULL OR d.datname = current_database() OR NOT starts_with(d.datname::text, 'backstitch_scratch_')
 """
 
 

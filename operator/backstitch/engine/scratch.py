@@ -136,17 +136,31 @@ async def drop_leftovers(session: Session, owner: str) -> list[str]:
 
 async def _drop(database: Database, session: Session, name: str) -> None:
     """Drop the scratch database, also when the session that made it is gone; else the next run of its owner does."""
-    statement = f"DROP DATABASE IF EXISTS {quote_ident(name)} WITH (FORCE)"
     try:
-        await session.execute(statement)
+        await drop_database(session, name)
     except BackstitchError:
         try:
             again = await database.connect(purpose="scratch-drop")
         except BackstitchError:
             return
         try:
-            await again.execute(statement)
+            await drop_database(again, name)
         except BackstitchError:
             return
         finally:
             await again.close()
+
+
+async def drop_database(session: Session, name: str) -> None:
+    """Drop a database of ours with the sessions on it. Raises StatementFailed.
+
+    While autovacuum is at work in it, WITH (FORCE) is refused to all but superusers, who alone may end its process;
+    without FORCE the server asks autovacuum to leave, and waits some seconds for sessions that are just ending.
+    """
+    statement = f"DROP DATABASE IF EXISTS {quote_ident(name)}"
+    try:
+        await session.execute(f"{statement} WITH (FORCE)")
+    except StatementFailed as error:
+        if error.reason != "PermissionLost":
+            raise
+        await session.execute(statement)

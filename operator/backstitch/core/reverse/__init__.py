@@ -24,7 +24,9 @@ from backstitch.core.reverse.rename import Renames, rename_labels
 from backstitch.model.catalog import Catalog, ObjectId, Reverse
 
 
-def reverse(before: Catalog, after: Catalog, kept: Mapping[int, Kept] | None = None) -> Reverse:
+def reverse(
+    before: Catalog, after: Catalog, kept: Mapping[int, Kept] | None = None, *, recast: bool = False
+) -> Reverse:
     """Give the statements that turn `after` into `before`, or the reasons why there are none.
 
     The statements are for one transaction and work with search_path = ''. Nothing is dropped with CASCADE: an
@@ -32,9 +34,10 @@ def reverse(before: Catalog, after: Catalog, kept: Mapping[int, Kept] | None = N
     (a USING expression, an UPDATE) are not seen in catalogs; row images and row digests are for those.
 
     `kept`: copies of rows, by the table's number before. What was dropped of those tables is made again from them.
+    `recast`: values were computed where a type changed, so that no cast can be trusted to give them back.
     """
     graph = build(before, after, kept)
-    closure = Closure(graph)
+    closure = Closure(graph, recast=recast)
     drops, creates = closure.run()
     problems = [*closure.problems, *(p for n in graph.nodes if n.before and n.after and (p := problem(n)))]
     exceptions = set(closure.exceptions)

@@ -16,8 +16,9 @@ _ON_COLUMN = {"view", "materializedView", "rule", "policy", "trigger", "default"
 class Closure:
     """Marks the nodes of a graph: `drops` and `creates` are filled, columns get `retype`, types get `late`."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, *, recast: bool = False) -> None:
         self.graph = graph
+        self.recast = recast  # a type was changed by more than a cast
         self.version = graph.after.server_version
         self.problems: list[str] = []
         self.lost: set[int] = set()  # tables whose rows, kept, would solve a problem
@@ -174,7 +175,7 @@ class Closure:
             return
         if column.now.get("inherited") and not column.now.get("local"):
             return  # changes together with the parent table's column
-        if not keeps_values(parse(was), parse(now), self._known_before, self._known_after):
+        if self.recast or not keeps_values(parse(was), parse(now), self._known_before, self._known_after):
             column.lossy = True
             self._loses(
                 column.table,
