@@ -5,6 +5,8 @@ restored to it."""
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,10 @@ import pytest
 
 from backstitch.adapters.clock import SystemClock
 from backstitch.core.errors import BackupFailed
+from backstitch.core.ports import ObjectStore, StoredObject
+from backstitch.engine.job import Job
 from backstitch.engine.restore_point import make_restore_point
+from backstitch.engine.run import run
 from backstitch.model.approval_policy import ApprovalPolicy
 from backstitch.model.point_in_time import RestorePoint
 from backstitch.model.record import Record
@@ -61,21 +66,6 @@ async def test_from_a_full_backup_to_a_second_server_at_the_point(physical_engin
     assert engine.stanza is not None
     assert not (engine.stanza.folder / "side").exists()
     assert engine.stanza.run("check") == ""
-
-
-async def test_a_migration_is_proven_by_a_restored_server(physical_engine: PhysicalEngine) -> None:
-    engine = physical_engine
-    engine.database.psql(SHOP)
-    record = await engine.migrate(a_spec(FULL_NAME), environment="staging", **RESTORED)
-    assert record.state is State.SUCCEEDED, record.message
-    backup = record.backup
-    assert backup is not None
-    assert (backup.proven, backup.proof, backup.method) == (True, "restore", "pgBackRest")
-    assert backup.restore_point is not None
-    assert backup.restore_point.archived_as >= backup.restore_point.segment
-    assert backup.side is not None
-    assert (backup.side.tables, backup.side.rows, backup.side.moving) == (2, 2510, ())
-    assert not Path(engine.store_url.removeprefix("file://")).exists()  # no dump was taken
 
 
 async def test_a_dump_and_a_point(physical_engine: PhysicalEngine) -> None:
@@ -128,7 +118,7 @@ async def test_wal_that_does_not_arrive_stops_it_before_the_first_change(
         engine.stanza.run("backup", "--type=full")  # its WAL has a hole now: what comes later starts from here
 
 
-async def test_rung_five_brings_the_database_back_through_a_second_server(physical_engine: PhysicalEngine) -> None:
+async def test_proven_by_a_second_server_and_rung_five_through_another(physical_engine: PhysicalEngine) -> None:
     engine = physical_engine
     engine.database.psql(SHOP)
     before = content(engine)
@@ -150,10 +140,65 @@ async def test_rung_five_brings_the_database_back_through_a_second_server(physic
     assert (record.rollback.rung, record.rollback.verdict) == (5, "Identical"), record.rollback.differences
     assert content(engine) == before
     assert [s.state for s in record.steps] == ["undone"] * 3
+    backup = record.backup
+    assert backup is not None
+    assert (backup.proven, backup.proof, backup.method) == (True, "restore", "pgBackRest")
+    assert backup.restore_point is not None
+    assert backup.restore_point.archived_as >= backup.restore_point.segment
+    assert backup.side is not None
+    assert (backup.side.tables, backup.side.rows, backup.side.moving) == (2, 2510, ())
     with psycopg.connect(elsewhere) as app:  # only this database went back
         assert app.execute("select a from kept").fetchall() == [(1,)]
     assert engine.stanza is not None
     assert not (engine.stanza.folder / "side").exists()
+
+
+class Killed(BaseException):
+    """As if the process had been killed: nobody may catch it."""
+
+
+class KillingStore:
+    """A store in whose `put` of a point's manifest the process is killed, before or after it is there.
+
+    What the dying process would still tidy up does not reach it: a killed one tidies nothing.
+    """
+
+    def __init__(self, inner: ObjectStore, moment: str) -> None:
+        self.inner, self.moment, self.url = inner, moment, inner.url
+        self.get, self.list = inner.get, inner.list
+        self.dead = False
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> StoredObject:
+        if "-point/manifest.json" not in key:
+            return await self.inner.put(key, chunks)
+        if self.moment == "after":
+            await self.inner.put(key, chunks)
+        self.dead = True
+        raise Killed
+
+    async def delete(self, key: str) -> None:
+        if not self.dead:
+            await self.inner.delete(key)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_rung_five_goes_on_after_a_kill(physical_engine: PhysicalEngine, moment: str) -> None:
+    engine = physical_engine
+    engine.database.psql(SHOP)
+    before = content(engine)
+    spec = a_spec(FULL_NAME, checks=NEVER, rollback={"strategy": "pointInTime"})
+    job = Job(namespace="shop", name="change", spec=spec, environment="staging", proof="archived")
+    world = await engine.world()
+    assert world.store is not None
+    with pytest.raises(Killed):
+        await run(job, replace(world, store=KillingStore(world.store, moment)))
+    assert engine.rows("select state from backstitch.migrations") == [("RollingBack",)]
+    engine.without_side = moment == "after"  # what was taken off the second server is enough then
+    record = await run(job, await engine.world())
+    assert record.state is State.ROLLED_BACK, record.message
+    assert record.rollback is not None
+    assert (record.rollback.rung, record.rollback.verdict) == (5, "Identical"), record.rollback.differences
+    assert content(engine) == before
 
 
 async def test_rung_five_asks_before_it_loses_rows(physical_engine: PhysicalEngine) -> None:
