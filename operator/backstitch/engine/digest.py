@@ -58,6 +58,12 @@ async def table_digest(session: Session, schema: str, table: str, columns: Seque
     return _digest(rows[0])
 
 
+async def ordinary_tables(session: Session) -> list[str]:
+    """Give every user table that holds rows itself, as `schema.table`."""
+    tables = await session.rows(_TABLES.format(condition=_USER_TABLES), [list(OUR_SCHEMAS)])
+    return [f"{t['schema']}.{t['name']}" for t in tables]
+
+
 async def all_digests(session: Session) -> dict[str, TableDigest]:
     """Digest every user table; a partition's rows count in the partition. Keys: `schema.table`."""
     tables = await session.rows(_TABLES.format(condition=_USER_TABLES), [list(OUR_SCHEMAS)])

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backstitch.core.ports import Session
-from backstitch.engine.capture import look_at_tables
+from backstitch.engine.capture import Captured, look_at_tables
 from backstitch.engine.catalog import read_catalog
 from backstitch.engine.context import Run
 from backstitch.engine.digest import all_digests, table_digest
@@ -219,11 +219,18 @@ def _by_others(migration_id: int, snapshot: str) -> str:
 
 
 async def written_by_others(session: Session, migration_id: int, rel: str, snapshot: str) -> int:
-    """Count the rows of a table that somebody else than this migration has written since a snapshot.
-
-    Also those that an undo wrote last, after it had found that somebody else had written them.
-    """
+    """Count the rows of a table that somebody else than this migration has written since a snapshot."""
     table = (await look_at_tables(session, [rel]))[0]
+    theirs = await theirs_sql(session, migration_id, table, snapshot)
+    rows = await session.rows(f"SELECT count(*) AS n FROM {table.sql} t WHERE {theirs}")
+    return int(rows[0]["n"])
+
+
+async def theirs_sql(session: Session, migration_id: int, table: Captured, snapshot: str) -> str:
+    """Give the condition that somebody else than this migration has written row `t` since a snapshot.
+
+    Also rows that an undo wrote last, after it had found that somebody else had written them.
+    """
     theirs = _by_others(migration_id, snapshot)
     if table.key:
         types = await column_types(session, table)
@@ -231,10 +238,9 @@ async def written_by_others(session: Session, migration_id: int, rel: str, snaps
         values = ", ".join(value_of("i.key", c, types) for c in table.key)
         theirs = (
             f"({theirs}) OR ROW({key}) IN (SELECT {values} FROM backstitch.images i "
-            f"WHERE i.migration_id = {int(migration_id)} AND i.rel = {quote_literal(rel)} AND i.later)"
+            f"WHERE i.migration_id = {int(migration_id)} AND i.rel = {quote_literal(table.rel)} AND i.later)"
         )
-    rows = await session.rows(f"SELECT count(*) AS n FROM {table.sql} t WHERE {theirs}")
-    return int(rows[0]["n"])
+    return theirs
 
 
 async def _rows_not_back(session: Session, migration_id: int, rel: str, snapshot: str) -> int:

@@ -26,28 +26,34 @@ _SHAPES = """
 SELECT DISTINCT c.relid::bigint AS relid, a.root, c.atts, a.key, a.names,
        to_regtype('backstitch.fields_' || cardinality(c.atts)) IS NOT NULL AS known
   FROM backstitch.app_changes c LEFT JOIN backstitch.app_tables a ON a.migration_id = %s AND a.relid = c.relid::bigint
- WHERE NOT c.applied
+ WHERE NOT c.applied AND c.id <= %s
 """
 
 
 async def replay(session: Session, migration_id: int, most: int) -> int:
     """Replay the oldest changes that are committed and not in the shadow yet, in the caller's transaction.
 
-    Gives how many were done; changes of tables that this migration does not follow are among them.
+    `most` bounds how many, before anything is read of them. Gives how many were done; changes of tables that this
+    migration does not follow are among them.
     """
     for row in await session.rows(_UNKNOWN, (migration_id, migration_id)):  # partitions that were made meanwhile
         root = (await look_at_tables(session, [], [row["root"]]))[0]
         await remember(session, migration_id, row["oid"], root)
+    last = await session.rows(
+        "SELECT coalesce(max(id), 0) AS id FROM (SELECT id FROM backstitch.app_changes WHERE NOT applied "
+        "ORDER BY id LIMIT %s) c",
+        (most,),
+    )
     parts = []
-    for shape in await session.rows(_SHAPES, (migration_id,)):
+    for shape in await session.rows(_SHAPES, (migration_id, last[0]["id"])):
         width = len(shape["atts"] or ())
         if shape["known"] is False and width and not await _type_is_there(session, width):
             fields = ", ".join(f"c{n} text" for n in range(1, width + 1))
             await session.execute(f"CREATE TYPE backstitch.fields_{width} AS ({fields})")
-        parts.append(_rows_of(shape))
+        parts.append(_rows_of(shape, last[0]["id"]))
     if not parts:
         return 0
-    query = f"SELECT * FROM ({' UNION ALL '.join(parts)}) c ORDER BY id LIMIT {most}"
+    query = f"SELECT * FROM ({' UNION ALL '.join(parts)}) c ORDER BY id"
     return int((await session.rows("SELECT backstitch.replay(%s) AS n", (query,)))[0]["n"])
 
 
@@ -56,14 +62,14 @@ async def _type_is_there(session: Session, width: int) -> bool:
     return bool(rows[0]["there"])
 
 
-def _rows_of(shape: Row) -> str:
+def _rows_of(shape: Row, last: int) -> str:
     """Give the changes of one table that were written while it had one set of columns, with rows as jsonb of texts.
 
     A record's text becomes columns by a cast to a row type of as many texts. Columns that the start had not are left
     out here; when they go, their values are archived.
     """
     atts: list[int] | None = shape["atts"]
-    where = f"NOT applied AND relid = {shape['relid']} AND atts IS NOT DISTINCT FROM "
+    where = f"NOT applied AND id <= {last} AND relid = {shape['relid']} AND atts IS NOT DISTINCT FROM "
     where += "NULL" if atts is None else f"'{{{','.join(map(str, atts))}}}'::int2[]"
     nothing = "NULL::jsonb AS was, NULL::jsonb AS now, NULL::jsonb AS k, NULL::jsonb AS k2"
     if shape["root"] is None:  # of a table that another migration follows: done, without an effect

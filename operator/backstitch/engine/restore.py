@@ -11,7 +11,7 @@ Where it stands is read from which databases exist, so it goes on after a kill a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 
@@ -31,7 +31,7 @@ from backstitch.engine.prove import compare_rows, restore_into, restore_rights
 from backstitch.engine.scratch import create_like
 from backstitch.engine.streams import close_stream
 from backstitch.model.backup import Manifest, TableDigest
-from backstitch.model.restore import RestoreReport, TableLoss
+from backstitch.model.restore import RestoreReport, TableLoss, table_losses
 from backstitch.model.sql import MAX_IDENTIFIER_BYTES, quote_ident
 
 _MAINTENANCE = ("postgres", "template1")
@@ -50,6 +50,10 @@ SELECT c.relname::text AS name FROM pg_catalog.pg_class c JOIN pg_catalog.pg_nam
 """
 
 
+Hold = Callable[[Session], Awaitable[None]]
+"""Called with a session of the target that lives until everybody else's has ended; may raise to stop the swap."""
+
+
 class Stage(StrEnum):
     """How far a restore is."""
 
@@ -61,7 +65,8 @@ class Stage(StrEnum):
 class Restore:
     """The restore of one backup over its database. Every method may be called again after a kill."""
 
-    def __init__(self, manifest: Manifest, ports: BackupPorts) -> None:
+    def __init__(self, manifest: Manifest, ports: BackupPorts, hold: Hold | None = None) -> None:
+        self._hold = hold
         self._manifest = manifest
         self._ports = ports
         self.target = ports.database.name
@@ -106,7 +111,7 @@ class Restore:
         name = self.old if await self.stage() is Stage.SWAPPED else None
         session = await self._ports.database.connect(purpose="losses", database=name, read_only=True)
         try:
-            return _losses(self._manifest.tables, await all_digests(session))
+            return table_losses(self._manifest.tables, await all_digests(session))
         finally:
             await session.close()
 
@@ -146,6 +151,8 @@ class Restore:
             try:
                 await self._copy_ledger(inside)
                 await make_alike(session, self.restored, like=self.target)
+                if self._hold is not None:
+                    await self._hold(inside)
                 await self._swap_behind_closed_doors(session, inside)
             finally:
                 await inside.close()
@@ -216,7 +223,7 @@ class Restore:
 
     async def _report(self) -> RestoreReport:
         async with self._session(self.old) as was, maintenance(self._ports.database) as session:
-            losses = _losses(self._manifest.tables, await all_digests(was))
+            losses = table_losses(self._manifest.tables, await all_digests(was))
             missing = await left_out(was)
             refused = await unlike(session, self.target, like=self.old)
         return RestoreReport(
@@ -281,18 +288,3 @@ async def _open(session: Session, name: str) -> None:
 async def _ledger(session: Session) -> dict[str, TableDigest]:
     tables = [row["name"] for row in await session.rows(_LEDGER_TABLES)]
     return {name: await table_digest(session, "backstitch", name) for name in tables}
-
-
-def _losses(backup: dict[str, TableDigest], now: dict[str, TableDigest]) -> tuple[TableLoss, ...]:
-    found = []
-    for name in sorted(backup.keys() | now.keys()):
-        before, after = backup.get(name), now.get(name)
-        if before != after:
-            found.append(
-                TableLoss(
-                    table=name,
-                    rows_in_backup=before.rows if before else None,
-                    rows_before_restore=after.rows if after else None,
-                )
-            )
-    return tuple(found)

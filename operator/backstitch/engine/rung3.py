@@ -8,9 +8,12 @@ still differ, and moves the ledger. Where it stands is in backstitch.restores, s
 
 from __future__ import annotations
 
-from backstitch.core.errors import StatementFailed
-from backstitch.engine.backup import BackupPorts, find_backup
+from dataclasses import replace
+
+from backstitch.core.errors import BackupFailed, StatementFailed
+from backstitch.engine.backup import BackupPorts
 from backstitch.engine.context import Run
+from backstitch.engine.copies import sound_place
 from backstitch.engine.follow import followed
 from backstitch.engine.ledger import UnitRow, lock_unit, read_units, update_step, update_unit
 from backstitch.engine.proof import Exact
@@ -135,10 +138,13 @@ async def _backup(run: Run) -> tuple[Manifest, BackupPorts]:
     world = run.world
     if world.store is None or world.archiver is None:
         raise NotThisWay("this target has no place for backups")
-    found = await find_backup(await request_of(run), world.store)
-    if found is None:
-        raise NotThisWay(f"the backup is not in {world.store.url} any more")
-    return found[0], BackupPorts(world.database, world.archiver, world.store, world.clock)
+    ports = BackupPorts(world.database, world.archiver, world.store, world.clock, world.copies)
+    known = (run.entry.backup or {}).get("manifestSha256", "")
+    try:
+        manifest, store, _ = await sound_place(await request_of(run), ports.places, manifest_sha256=known)
+    except BackupFailed as error:
+        raise NotThisWay(error.message) from error
+    return manifest, replace(ports, store=store)
 
 
 async def _settle_what_can_be(run: Run) -> None:

@@ -21,9 +21,9 @@ from backstitch.engine.scratch import scratch_database
 from backstitch.model.backup import Manifest
 from backstitch.model.sql import quote_ident, quote_literal
 
-MOST = 2000  # changes that one transaction replays
+MOST = 5000  # changes that one transaction replays
 SMALL = 50  # so few are left that the switch can take them along
-ROUNDS = 200
+ROUNDS = 2000
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ async def catch_up(run: Run) -> None:
     """Replay in rounds, each one transaction, while the application goes on, until a round brings no less than the one
     before it: then what is left is what is written during a round."""
     fewest = EVERYTHING
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
         run.heed_stop()
         async with run.transaction(lock_timeout_ms=5000):
             done = await replay(run.session, run.id, MOST)
@@ -144,7 +144,8 @@ async def catch_up(run: Run) -> None:
                 "UPDATE backstitch.restores SET replayed = replayed + %s WHERE migration_id = %s", (done, run.id)
             )
         # each round leaves dead entries at the beginning of the index of what is open, which the next walks through
-        await run.session.execute("VACUUM (TRUNCATE false, SKIP_LOCKED) backstitch.app_changes")
+        if number % 10 == 9:
+            await run.session.execute("VACUUM (TRUNCATE false, SKIP_LOCKED) backstitch.app_changes")
         if done < SMALL or (fewest < MOST and done >= fewest):
             break
         fewest = min(fewest, done)
