@@ -281,7 +281,7 @@ async def _remove_incomplete(request: BackupRequest, store: ObjectStore) -> None
     keys = await store.list(request.migration_folder)
     complete = {key.removesuffix(MANIFEST) for key in keys if key.endswith("/" + MANIFEST)} - {request.folder}
     for key in keys:
-        if key[: key.rindex("/") + 1] not in complete:
+        if not any(key.startswith(folder) for folder in complete):
             await store.delete(key)
 
 
