@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from backstitch.core.decide import Asked as Requests
@@ -14,6 +14,7 @@ from backstitch.core.policy import Rules, rules_for
 from backstitch.core.ports import Archiver, Clock, Database, ObjectStore
 from backstitch.core.term import Term
 from backstitch.engine.copies import StoreCopy
+from backstitch.model.backup import TableDigest
 from backstitch.model.backup_spec import BackupProof
 from backstitch.model.record import Record
 from backstitch.model.rehearsal_spec import RehearsalSpec
@@ -41,6 +42,7 @@ class Job:
     on_copy: bool = False  # this is the rehearsal: no backup, and no rehearsal of its own
     workload: Workload | None = None  # on a copy: what the application sends to the target
     whole_copy: bool = True  # False: the copy is smaller than the target
+    rows_known: Mapping[str, TableDigest] | None = None  # on a copy: the rows it was compared with a moment ago
     permit: Permit = field(default_factory=Permit)  # whose yes it has
     follows: str | None = None  # these are the contract phases of the migration of this name
 

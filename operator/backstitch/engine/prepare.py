@@ -12,6 +12,7 @@ from backstitch.engine.baseline import take_baselines
 from backstitch.engine.context import Run
 from backstitch.engine.follow import follow, wanted
 from backstitch.engine.proof import take_start
+from backstitch.engine.prove_point import StartRows
 from backstitch.engine.proven_backup import back_up, database_identity
 from backstitch.engine.retention import sweep_backups
 from backstitch.engine.verify import CheckContext
@@ -28,6 +29,9 @@ async def prepare(run: Run) -> tuple[dict[str, Any], BackupRecord]:
         await follow(run)  # before the backup's snapshot: what comes after it is then known
     record, rows = await back_up(run)
     run.heed_requests()
+    if rows is None and run.job.rows_known is not None:
+        now = await run.session.rows("SELECT pg_current_snapshot()::text AS snapshot")
+        rows = StartRows(dict(run.job.rows_known), now[0]["snapshot"])
     start = await take_start(run.session, rows)
     start["baselines"] = await baselines(run)
     return start, record

@@ -61,8 +61,9 @@ async def rehearse(
         )
         database = TracingDatabase(copy.database, copy.name, tracer, f"{job.namespace}/{job.name}")
         here = replace(job, workload=workload, whole_copy=copy.scale <= 1.0)
+        rows = manifest.tables if copy.place != "sample" else None
         after = await _queries(here, database, workload, sizes)
-        report = await Story(here, world, database, tracer, run_here, heed, after).tell(report)
+        report = await Story(here, world, database, tracer, run_here, rows, heed, after).tell(report)
     report = _scaled(report, copy)
     measured = Measured(
         rewritten_bytes=max((0, *tracer.rewritten_bytes.values())),

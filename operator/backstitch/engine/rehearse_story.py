@@ -7,7 +7,7 @@ left out of the job is what speaks of the target's past: its order among other m
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from backstitch.core.errors import BackupFailed
@@ -54,6 +54,7 @@ class Story:
     database: TracingDatabase
     tracer: Tracer
     run_here: RunHere
+    rows: Mapping[str, TableDigest] | None = None  # of the whole copy, as it was restored and compared
     heed: Callable[[], None] = lambda: None  # raises Abandoned
     after_phase: AfterPhase = no_queries
     _classes: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -63,7 +64,7 @@ class Story:
 
     async def tell(self, report: Rehearsal) -> Rehearsal:
         """Go through the whole story and give the report, filled in as far as it came."""
-        start = await self._state()
+        start = await self._state(self.rows)
         record, forward_ms = await self._go("forward", Requests())
         await self._read_plan()
         report = report.model_copy(
@@ -105,7 +106,7 @@ class Story:
         back = (spec.rollback or RollbackSpec()).model_copy(update={"strategy": "auto", "revert_window": REVERT_WINDOW})
         assume = spec.assume.model_copy(update={"schema_version": None}) if spec.assume else None
         here = spec.model_copy(update={"depends_on": None, "assume": assume, "rollback": back})
-        return replace(self.job, spec=here, siblings=(), on_copy=True, rehearsal=None)
+        return replace(self.job, spec=here, siblings=(), on_copy=True, rehearsal=None, rows_known=self.rows)
 
     async def _observe(self, record: Record) -> None:
         self.heed()
@@ -133,10 +134,10 @@ class Story:
             await session.close()
             self.tracer.aside_s += self.world.clock.monotonic() - began
 
-    async def _state(self) -> tuple[Catalog, dict[str, TableDigest]]:
+    async def _state(self, rows: Mapping[str, TableDigest] | None = None) -> tuple[Catalog, dict[str, TableDigest]]:
         session = await self.database.connect(purpose="state", read_only=True)
         try:
-            return await read_catalog(session), await all_digests(session)
+            return await read_catalog(session), dict(rows) if rows is not None else await all_digests(session)
         finally:
             await session.close()
 
