@@ -219,6 +219,20 @@ async def test_a_copy_stands_in_for_the_first_place(
     assert (manifest, store.url, len(wrong)) == (secured.manifest, second.url, 1)
 
 
+async def test_a_folder_stands_in_for_an_s3_server_that_is_away(
+    shop: TestDatabase, places: tuple[ObjectStore, ObjectStore], s3_server: S3Server
+) -> None:
+    second, first = places
+    ports = await ports_on(shop, first, StoreCopy(second))
+    secured = await secure_backup(REQUEST, ports)
+    s3_server.halt()
+    try:
+        manifest, store, wrong = await sound_place(REQUEST, ports.places, manifest_sha256=secured.manifest_sha256)
+    finally:
+        s3_server.resume()
+    assert (manifest, store.url, len(wrong)) == (secured.manifest, second.url, 1)
+
+
 async def test_a_copy_that_cannot_be_made(
     shop: TestDatabase, places: tuple[ObjectStore, ObjectStore], s3_server: S3Server, tmp_path: Path
 ) -> None:
