@@ -40,8 +40,12 @@ test: setup check ## check, then every test but the slow ones, on real PostgreSQ
 	if [ $$result -ne 0 ]; then kill $$building 2>/dev/null; fi; wait $$building || true; \
 	exit $$result
 
-faults: setup ## the stories with something broken: killed processes, cut connections, full disks
+faults: setup ## the stories with something broken; N=1000 SEED=7: a campaign of so many migrations under random faults
+ifdef N
+	PYTHONPATH=operator:. $(PY) -m tests.faults.campaign --n $(N) --seed $(or $(SEED),1)
+else
 	$(PY) -m pytest tests/faults
+endif
 
 slow: setup ## every test that `make test` leaves out
 	$(PY) -m pytest -m 'slow or faults' tests
