@@ -13,6 +13,7 @@ from backstitch.adapters.store_url import parse_store_url
 from backstitch.engine.copies import StoreCopy
 from backstitch.engine.job import World
 from backstitch.model.record import Record
+from backstitch.model.spec import Environment
 from backstitch.model.states import State
 from tests.database.test_engine_forward import FULL_NAME, SHOP
 from tests.database.test_engine_rollback import NEVER, content
@@ -85,4 +86,14 @@ async def test_without_the_required_copy_nothing_begins(copying: CopyingEngine, 
     (tmp_path / "second").write_text("a file where a folder should be")
     record = await copying.migrate(a_spec(FULL_NAME), environment="staging")
     assert (record.state, record.reason) == (State.STOPPED, "CopyMissing"), record.message
+    assert copying.rows("select 1 from information_schema.columns where column_name = 'full_name'") == []
+
+
+@pytest.mark.parametrize("environment", ["development", "staging"])
+async def test_point_in_time_without_a_method_for_it_does_not_begin(
+    copying: CopyingEngine, environment: Environment
+) -> None:
+    spec = a_spec(FULL_NAME, rollback={"strategy": "pointInTime"})
+    record = await copying.migrate(spec, environment=environment)
+    assert (record.state, record.reason) == (State.STOPPED, "PointMissing"), record.message
     assert copying.rows("select 1 from information_schema.columns where column_name = 'full_name'") == []

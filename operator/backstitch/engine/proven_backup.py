@@ -26,6 +26,14 @@ from backstitch.model.record import BackupRecord
 async def back_up(run: Run) -> tuple[BackupRecord, Manifest | StartRows | None]:
     """Give the proven backup and the rows it holds. Raises BackupFailed, StorageError; nothing is touched yet."""
     world, proof = run.world, run.job.proof
+    rollback = run.entry.spec.rollback
+    if rollback and rollback.strategy == "pointInTime" and (world.physical is None or not run.rules.backup):
+        raise BackupFailed(
+            "rollback.strategy is pointInTime, and no restore point can be made: that needs backup.method pgBackRest "
+            "or cloudNativePG in the MigrationTarget, and backups before each change (policy.backup full in "
+            "development). Nothing was touched.",
+            reason="PointMissing",
+        )
     if not run.rules.backup:
         return BackupRecord(place="", waived=f"{run.rules.environment} does not ask for a backup"), None
     if proof == "archived" and run.rules.environment == "production":
