@@ -223,6 +223,14 @@ def test_a_long_rehearsal_stays_a_page() -> None:
     assert "200 more are in the JSON" in Page(page).said
 
 
+def test_a_query_that_is_broken_after_several_phases_is_one_row() -> None:
+    query = a_rehearsal().queries[0]
+    later = query.model_copy(update={"phase": "contract"})
+    said = read(a_report(rehearsal=a_rehearsal(queries=(query, later)))).said
+    assert said.count(query.query) == 1
+    assert "switch, contract" in said
+
+
 def test_hazards_come_from_the_sql_of_the_spec() -> None:
     spec = a_spec([{"name": "all", "sql": {"up": "UPDATE users SET a = 1"}}, {"name": "broken", "sql": {"up": "no"}}])
     found = hazards_of(spec, {})

@@ -34,9 +34,9 @@ _PLACES = {
 }
 _VERDICTS: dict[str, tuple[str, Tone]] = {
     "fails": ("fails", "bad"),
-    "resultTypeChanged": ("other columns", "warn"),
-    "indexLost": ("index lost", "warn"),
     "sequentialScan": ("reads all rows", "bad"),
+    "indexLost": ("index lost", "warn"),
+    "resultTypeChanged": ("other columns", "warn"),
     "notTried": ("not tried", "calm"),
     "works": ("works", "good"),
 }
@@ -50,7 +50,7 @@ _FILL_WORDS = [
 
 def rehearsal_parts(rehearsal: Rehearsal) -> list[Html]:
     """Give the sections, most important first."""
-    parts = [_summary(rehearsal), _trace(rehearsal), _queries(rehearsal.queries), _statements(rehearsal)]
+    parts = [_summary(rehearsal), _queries(rehearsal.queries), _trace(rehearsal), _statements(rehearsal)]
     return [part for part in parts if part is not None]
 
 
@@ -133,17 +133,16 @@ def _trace(rehearsal: Rehearsal) -> Html | None:
 
 
 def _row(trace: StatementTrace) -> Row:
-    end = trace.started_ms + trace.duration_ms
+    start, end = trace.started_ms, trace.started_ms + trace.duration_ms
     strong = sorted(trace.locks, key=lambda lock: ("exclusive", "validate", "rows", "none").index(fill_of(lock)))[:6]
     locks = [
-        Bar(max(0.0, end - lock.held_ms), end, fill_of(lock),
+        Bar(start, start + lock.held_ms, fill_of(lock),
             f"{lock.mode} on {lock.relation}, {_ms(lock.held_ms)}; waits: {', '.join(lock.blocks) or 'nobody'}")
         for lock in strong
     ]  # fmt: skip
     line = " ".join(trace.statement.split())
-    short = line if len(line) <= 60 else line[:59] + "…"
-    name = join(trace.step or trace.phase, tag("div", short, cls="quiet"))
-    return Row(name, _ms(trace.duration_ms), [Bar(trace.started_ms, end, "bar", line)], locks)
+    name = join(trace.step or trace.phase, tag("div", line[:80], cls="quiet one"))
+    return Row(name, _ms(trace.duration_ms), [Bar(start, end, "bar", line)], locks)
 
 
 def _statements(rehearsal: Rehearsal) -> Html | None:
@@ -191,18 +190,20 @@ def _queries(findings: Sequence[QueryFinding]) -> Html | None:
     if not findings:
         return None
     counted = Counter(f.verdict for f in findings)
-    bad = sorted(
-        (f for f in findings if f.verdict != "works"),
-        key=lambda f: (list(_VERDICTS).index(f.verdict), -(f.calls or 0)),
-    )
+    phases: dict[tuple[str, ...], list[QueryFinding]] = {}  # one row for what is the same after several phases
+    for finding in findings:
+        if finding.verdict != "works":
+            key = (finding.query, finding.role or "", finding.verdict, finding.detail)
+            phases.setdefault(key, []).append(finding)
+    bad = sorted(phases.values(), key=lambda same: (list(_VERDICTS).index(same[0].verdict), -(same[0].calls or 0)))
     rows: list[tuple[Part, ...]] = [
         (
-            badge(*_VERDICTS[f.verdict]),
-            join(tag("pre", f.query[:1000]), tag("div", _source(f), cls="quiet")),
-            f.phase,
-            f.detail,
+            badge(*_VERDICTS[same[0].verdict]),
+            join(tag("pre", same[0].query[:1000]), tag("div", _source(same[0]), cls="quiet")),
+            "" if same[0].verdict == "notTried" else ", ".join(f.phase for f in same),
+            same[0].detail,
         )
-        for f in bad[:MAX_QUERIES]
+        for same in bad[:MAX_QUERIES]
     ]
     said = f"{counted['works']} of {len(findings)} tries work as before."
     more = f" {len(bad) - MAX_QUERIES} more are in the JSON." if len(bad) > MAX_QUERIES else ""

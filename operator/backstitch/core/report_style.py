@@ -38,6 +38,7 @@ th{text-align:left;color:var(--soft);font-size:12.5px;font-weight:600;padding:4p
 border-bottom:1px solid var(--line);white-space:nowrap}
 td{padding:8px 14px 8px 0;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
 tr:last-child td{border-bottom:0}td:first-child{min-width:110px}
+.one{white-space:nowrap;overflow:hidden;text-overflow:ellipsis}.chart .name{min-width:0}
 .quiet{color:var(--soft);font-size:13.5px}
 details{margin-top:4px}summary{cursor:pointer;color:var(--calm);font-size:13.5px}
 dl{display:grid;grid-template-columns:150px 1fr;gap:4px 18px;margin:0}

@@ -128,6 +128,8 @@ def compare(
 def _verdict(
     before: QuerySeen, after: QuerySeen, rows: Mapping[str, float], large_rows: float
 ) -> tuple[QueryVerdict, str]:
+    if before.untried:
+        return "notTried", before.untried
     if before.error:
         return "notTried", f"It did not work before the migration either: {before.error}"
     if after.error:

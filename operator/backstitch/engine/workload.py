@@ -189,7 +189,7 @@ class _TakeBack(Exception):
 async def _see(session: Session, query: AppQuery, whole: bool) -> QuerySeen:
     reason = why_not_tried(query.text)
     if reason:
-        return QuerySeen(error=reason)
+        return QuerySeen(untried=reason)
     try:
         return await _under(session, query, query.role, whole)
     except _MayNotBe as error:

@@ -88,7 +88,8 @@ class Workload(Frozen):
 class QuerySeen(Frozen):
     """What the server says of one statement: its result's columns and its generic plan, or why there is neither."""
 
-    error: str = ""
+    untried: str = ""  # why it cannot be prepared by itself
+    error: str = ""  # the server's words, where it does not work
     columns: tuple[str, ...] = ()  # "name type"
     indexes: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # by "schema.table" of the plan
     scans: tuple[str, ...] = ()  # tables the plan reads from end to end
