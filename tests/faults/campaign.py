@@ -31,8 +31,13 @@ def cases_of(number: int, seed: int) -> list[Case]:
     return [a_case(i, rng) for i in range(1, number + 1)]
 
 
-def run_campaign(number: int, seed: int, *, major: int = 18, gap_s: float = GAP_S) -> tuple[Result, str]:
-    """Run it; give what was found and a report. Half way the operators become rivals without a common Lease."""
+def run_campaign(
+    number: int, seed: int, *, major: int = 18, gap_s: float = GAP_S, limit_s: float = float("inf")
+) -> tuple[Result, str]:
+    """Run it; give what was found and a report. Half way the operators become rivals without a common Lease.
+
+    After `limit_s` seconds no migration is begun any more (after half of it, none in the first half).
+    """
     began = time.monotonic()
     result, cases = Result(), cases_of(number, seed)
     stage = Stage(major)
@@ -44,9 +49,10 @@ def run_campaign(number: int, seed: int, *, major: int = 18, gap_s: float = GAP_
             if rivals and part:
                 with stage.calm:
                     stage.make_rivals()
+            until = began + limit_s * (1.0 if rivals else 0.5)
             lanes = [
                 threading.Thread(target=Lane(stage, result, f"lane{n}{'r' if rivals else ''}", seed).play,
-                                 args=(part[n::LANES],))
+                                 args=(part[n::LANES], until))
                 for n in range(LANES)
             ]  # fmt: skip
             for lane in lanes:
@@ -63,11 +69,12 @@ def run_campaign(number: int, seed: int, *, major: int = 18, gap_s: float = GAP_
     finally:
         nemesis.stop()
         stage.close()
-    return result, report(number, seed, result, nemesis, stage, time.monotonic() - began)
+    return result, report(seed, result, nemesis, stage, time.monotonic() - began)
 
 
-def report(number: int, seed: int, result: Result, nemesis: Nemesis, stage: Stage, seconds: float) -> str:
+def report(seed: int, result: Result, nemesis: Nemesis, stage: Stage, seconds: float) -> str:
     """Give the totals, as a table for docs/reliability.md."""
+    number = result.ends.total()
     faults, refused = sorted(nemesis.counts.items()), sorted(result.refused.items())
     ends = {end: sum(n for (_, e), n in result.ends.items() if e == end) for end in {e for _, e in result.ends}}
     rows = [
@@ -100,9 +107,11 @@ def main() -> int:
     parser.add_argument("--n", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--major", type=int, default=18)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no migration after so many")
     parser.add_argument("--gap", type=float, default=GAP_S, help="mean seconds of peace between two faults")
     given = parser.parse_args()
-    result, text = run_campaign(given.n, given.seed, major=given.major, gap_s=given.gap)
+    limit_s = given.minutes * 60
+    result, text = run_campaign(given.n, given.seed, major=given.major, gap_s=given.gap, limit_s=limit_s)
     print(text, flush=True)
     return 1 if result.deviations else 0
 

@@ -67,10 +67,14 @@ class Lane:
 
     def __init__(self, stage: Stage, result: Result, name: str, seed: int) -> None:
         self._stage, self._result, self._name, self._seed = stage, result, name, seed
+        self._until = float("inf")
 
-    def play(self, cases: list[Case]) -> None:
-        """Play all, a new database for every few of them."""
+    def play(self, cases: list[Case], until: float) -> None:
+        """Play all, a new database for every few of them; begin none when the monotonic clock is past `until`."""
+        self._until = until
         for first in range(0, len(cases), ROUND):
+            if time.monotonic() > until:
+                return
             try:
                 self._round(first // ROUND, cases[first : first + ROUND])
             except Exception as error:  # reported as what it is: the campaign has not shown what it should
@@ -91,6 +95,8 @@ class Lane:
         application.start()
         try:
             for case in cases:
+                if time.monotonic() > self._until:
+                    return
                 self._case(case, target, database, twin, application)
         finally:
             application.stop()

@@ -15,8 +15,10 @@ import psycopg
 from backstitch.engine.job import Job
 from backstitch.engine.run import run
 from backstitch.engine.scratch import scratch_prefix
+from backstitch.model.record import Record
 from backstitch.model.rehearsal_spec import RehearsalSpec
 from backstitch.model.spec import MigrationSpec
+from backstitch.model.states import State
 from tests.plugins.crash import Counter, crashing
 from tests.plugins.engine import NOBODY_ASKED, NOT_REHEARSED, Engine, a_spec
 from tests.plugins.pg import TestDatabase
@@ -66,7 +68,19 @@ REHEARSED: dict[str, MigrationSpec] = {
 }
 """Stories with a rehearsal: on a copy everything happens three times, so what happens is little."""
 
-ENDS = {"succeeds": "Succeeded", "rolls-back": "RolledBack", "rehearsed": "Succeeded", "rehearsed-no": "Stopped"}
+RESTORED: dict[str, MigrationSpec] = {
+    "restores": a_spec(PHASES, checks=NEVER, rollback={"strategy": "restoreBackup", "capture": True}),
+}
+"""Rows come back from the backup, with what the application writes on top: the same rows at each try."""
+
+WRITES = """
+update users set city = 'by the application' where id = 3;
+insert into notes (id, body) overriding system value values (500, 'by the application') on conflict do nothing;
+delete from notes where id = 4;
+"""
+
+ENDS = {"succeeds": "Succeeded", "rolls-back": "RolledBack", "rehearsed": "Succeeded", "rehearsed-no": "Stopped",
+        "restores": "RolledBack"}  # fmt: skip
 
 _SCHEMA = (
     "select 'column', table_schema, table_name, column_name, data_type, is_nullable, column_default::text, "
@@ -154,12 +168,20 @@ def in_a_child(database: TestDatabase, store: Path, story: str, counter: Counter
         os._exit(code)
 
 
+def _application(database: TestDatabase, record: Record) -> None:
+    if record.state is State.VERIFYING:
+        database.psql(WRITES)
+
+
 async def _run(database: TestDatabase, store: Path, story: str, counter: Counter) -> None:
-    world = crashing(await Engine(database, f"file://{store}").world(), counter)
+    engine = Engine(database, f"file://{store}")
+    if story in RESTORED:
+        engine.on_record = lambda record: _application(database, record)
+    world = crashing(await engine.world(), counter)
     job = Job(
         namespace="shop",
         name=story,
-        spec={**STORIES, **REHEARSED}[story],
+        spec={**STORIES, **REHEARSED, **RESTORED}[story],
         environment="production",
         policy=NOBODY_ASKED,
         rehearsal=RehearsalSpec() if story in REHEARSED else NOT_REHEARSED,

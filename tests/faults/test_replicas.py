@@ -97,3 +97,27 @@ def test_sessions_of_others_are_left_alone_by_a_new_leader(pair: Pair) -> None:
         pair.shop.wait("m2", "Succeeded")
         for session in (by_hand, other_cluster):
             assert session.execute("select 1").fetchone() == (1,)
+
+
+def test_frozen_while_it_builds_an_index_it_is_replaced(pair: Pair) -> None:
+    pair.start()
+    step = {"name": "by", "createIndex": {"table": "users", "name": "users_name", "columns": ["name"]}}
+    builds = (
+        "select pid from pg_stat_activity where query like 'CREATE INDEX CONCURRENTLY%' and wait_event_type = 'Lock'"
+    )
+    with psycopg.connect(pair.shop.database.url) as blocker:
+        blocker.execute("update users set name = name where id = 1")  # the build waits for it
+        pair.shop.apply(pair.shop.migration("m1", step))
+        eventually(lambda: bool(pair.shop.rows(builds)), what="the build to wait")
+        (stale,) = pair.shop.rows(builds)
+        before = pair.holder()
+        pair.first.signal(signal.SIGSTOP)
+        assert pair.taken_over_after(before) < 20
+        eventually(
+            lambda: stale not in pair.shop.rows("select pid from pg_stat_activity"), what="the old session's end"
+        )
+    pair.shop.wait("m1", "Succeeded")
+    assert pair.shop.rows("select indisvalid from pg_index where indexrelid = 'users_name'::regclass") == [(True,)]
+    assert pair.shop.rows("select count(*) from pg_index where not indisvalid") == [(0,)]
+    pair.first.signal(signal.SIGCONT)
+    assert pair.first.end() == 1

@@ -51,7 +51,11 @@ class Door:
                 if not self._is_open:
                     _end(client)
                     continue
-                server = socket.create_connection(("127.0.0.1", self._behind))
+                try:
+                    server = socket.create_connection(("127.0.0.1", self._behind))
+                except OSError:  # nobody is there just now
+                    _end(client)
+                    continue
                 self._connections |= {client, server}
             for source, sink in ((client, server), (server, client)):
                 threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
