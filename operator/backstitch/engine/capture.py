@@ -164,6 +164,8 @@ async def install_capture(session: Session, table: Captured) -> None:
             f"CREATE OR REPLACE TRIGGER backstitch_{word} {timing} ON {table.sql} {referencing} FOR EACH STATEMENT "
             f"WHEN (coalesce({_ACTOR}, '') <> '') EXECUTE FUNCTION backstitch.capture_{table.oid}()"
         )
+        # also where the SQL itself says SET session_replication_role = replica
+        await session.execute(f"ALTER TABLE ONLY {table.sql} ENABLE ALWAYS TRIGGER backstitch_{word}")
 
 
 async def captured_tables(session: Session) -> list[Captured]:

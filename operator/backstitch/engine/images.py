@@ -18,6 +18,8 @@ from backstitch.engine.ledger import lock_unit, own_savepoint, update_unit
 from backstitch.engine.stretch import RowsBack, Stretch, UnitImages, leave, undo_stretch
 from backstitch.engine.unchecked import unchecked
 
+_TOGETHER = 50  # stretches in one transaction
+
 __all__ = ["RowsBack", "UnitImages", "make_room", "put_rows_back", "undo_newest"]
 
 _CHECKED = ("23502", "23503", "23514")  # NOT NULL, foreign key, check: the constraints that can be NOT VALID
@@ -47,10 +49,10 @@ async def put_rows_back(run: Run, step: int, unit: int, total: RowsBack) -> None
                 reached: dict[str, int] = cursor.get("undoneDownTo", {})
                 images = UnitImages(run.session, run.id, step, unit, {r["rel"]: reached.get(r["rel"]) for r in rels})
                 undone = await undo_newest(images, chunk)
-                if undone is None:
+                if not undone:
                     done = True
                     return
-                reached = {**reached, undone.rel: undone.low}
+                reached = {**reached, **undone}
                 await update_unit(run.session, run.id, step, unit, cursor={**cursor, "undoneDownTo": reached})
             total.add(chunk)
 
@@ -70,15 +72,15 @@ async def make_room(session: Session, rel: str) -> None:
         await session.execute(f"VACUUM (TRUNCATE false) {table.sql}")
 
 
-async def undo_newest(images: UnitImages, back: RowsBack) -> Stretch | None:
-    """Undo the newest images that can be; give what was undone, or None when nothing is left.
+async def undo_newest(images: UnitImages, back: RowsBack) -> dict[str, int]:
+    """Undo the newest images that can be; give down to which number by table, or nothing when nothing is left.
 
     The order between tables matters only where a foreign key says so. What cascades has younger images than the row
     that caused it, and must go back after it; what came first may hold what came later.
     """
     found = [s for s in [await images.newest(rel) for rel in images.below] if s is not None]
     if not found:
-        return None
+        return {}
     first = max(found, key=lambda s: s.high)
     others = max((s.high for s in found if s is not first), default=0)
     candidates = [first, await images.newest(first.rel, above=others)]
@@ -86,9 +88,48 @@ async def undo_newest(images: UnitImages, back: RowsBack) -> Stretch | None:
     candidates += [s for s in found if s.rel in parents and s.op != "I"]
     for stretch in candidates:
         if stretch is not None and await _goes_back(images, stretch, back):
-            return stretch
-    await _in_parts(images, first, back)
-    return first
+            return {stretch.rel: stretch.low}
+    together = await _together(images, back)
+    if not together:
+        await _in_parts(images, first, back)
+    return together or {first.rel: first.low}
+
+
+async def _together(images: UnitImages, back: RowsBack) -> dict[str, int]:
+    """Undo all that is left at once where deferred foreign keys hold tables together; nothing where that does not go.
+
+    Rows that point at each other can only go back as they came: with the keys looked at in the end.
+    """
+    deferred = await images.session.rows(
+        "SELECT FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE k.condeferrable AND k.contype = 'f' AND n.nspname || '.' || c.relname = ANY(%s) LIMIT 1",
+        (list(images.below),),
+    )
+    if not deferred:
+        return {}
+    tried, below = RowsBack(), dict(images.below)
+    try:
+        async with images.session.transaction():
+            await own_savepoint(images.session, images.migration_id, images.step, images.unit)
+            await images.session.execute("SET CONSTRAINTS ALL DEFERRED")
+            for _ in range(_TOGETHER):
+                left = replace(images, below=below)
+                found = [s for s in [await left.newest(rel) for rel in below] if s is not None]
+                if not found:
+                    break
+                first = max(found, key=lambda s: s.high)
+                others = max((s.high for s in found if s is not first), default=0)
+                stretch = await left.newest(first.rel, above=others) or first
+                await undo_stretch(left, stretch, tried)
+                below[stretch.rel] = stretch.low
+            await images.session.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    except StatementFailed as error:
+        if not error.sqlstate.startswith("23"):
+            raise
+        return {}
+    back.add(tried)
+    return {rel: low for rel, low in below.items() if low is not None and low != images.below[rel]}
 
 
 async def _goes_back(images: UnitImages, stretch: Stretch, back: RowsBack) -> bool:

@@ -179,7 +179,7 @@ async def _rows_back(session: Session, unit: int) -> None:
     below: dict[str, int | None] = {r["rel"]: None for r in rels}
     while below:
         undone = await undo_newest(UnitImages(session, _MIGRATION, _STEP, unit, below), RowsBack())
-        if undone is None:
+        if not undone:
             break
-        below = {**below, undone.rel: undone.low}
+        below = {**below, **undone}
         await session.execute("SET CONSTRAINTS ALL IMMEDIATE")

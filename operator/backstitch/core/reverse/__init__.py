@@ -20,7 +20,7 @@ from backstitch.core.reverse.drop import drop_sql, goes_with_another
 from backstitch.core.reverse.kept import add_column, create_table
 from backstitch.core.reverse.nodes import ROUTINES, Graph, Kept, Node, build
 from backstitch.core.reverse.order import needs_first
-from backstitch.core.reverse.rename import Renames, rename_labels
+from backstitch.core.reverse.rename import Renames, name_again, rename_labels
 from backstitch.model.catalog import Catalog, ObjectId, Reverse
 
 
@@ -73,7 +73,7 @@ def _statements(graph: Graph, drops: list[Node], creates: list[Node]) -> list[st
             work += alter_sql(node, graph)
     if any(n.kind in ROUTINES for n in made if n.after is None or "definition" in n.changed):
         statements.append("SET LOCAL check_function_bodies = off")  # bodies may name what is made after them
-    statements += work + unclustered(graph)
+    statements += work + unclustered(graph) + [s for n in kept for s in name_again(n)]
     for node in made:
         if node.kind == "column" and node.table.kind == "table":
             statements += add_identity(node)

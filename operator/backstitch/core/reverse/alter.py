@@ -6,6 +6,7 @@ from __future__ import annotations
 from backstitch.core.reverse.anew import owned_by
 from backstitch.core.reverse.columns import alter_column, went_back
 from backstitch.core.reverse.create import (
+    event_state_sql,
     index_flags,
     index_name,
     options_sql,
@@ -47,6 +48,8 @@ def alter_sql(node: Node, graph: Graph) -> list[str]:  # noqa: PLR0912 - one cas
             return _index(node)
         case "trigger" | "rule":
             return state_sql(node)
+        case "other":
+            return event_state_sql(node)
         case "statistics":
             target = node.was["target"]
             changed = "target" in node.changed
@@ -73,7 +76,11 @@ def problem(node: Node) -> str | None:
             f"Extension {node.name} was updated from {node.was['version']} to {node.now['version']}; extensions seldom "
             "have a script for the way back. Update it outside of a migration."
         )
-    if node.kind in ("other", "foreignTable") and node.changed - {"comment", "owner", "acl", "options"}:
+    if (
+        node.kind in ("other", "foreignTable")
+        and not node.made_again
+        and node.changed - {"comment", "owner", "acl", "options"}
+    ):
         return f"{node.any.key} was changed; the way back for this kind of object is not known. Write a down."
     if node.kind == "table" and node.same and node.changed & {"partitionKey"}:
         return f"{node.any.key} has another partition key now; its rows cannot be moved back. Write a down."

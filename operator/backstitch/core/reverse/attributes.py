@@ -22,6 +22,8 @@ def owner_sql(node: Node) -> list[str]:
     owner = node.was.get("owner")
     if owner is None or owner == node.now.get("owner") or node.kind == "extension":
         return []
+    if node.kind == "other":
+        return [f"ALTER {node.any.key.sub.upper()} {node.any.key.name} OWNER TO {quote_ident(owner)}"]
     if node.kind == "sequence" and node.was.get("ownedBy"):
         return []  # follows its table, and is made with the right owner
     return [f"ALTER {kind_sql(node)} {node.sql}{signature(node)} OWNER TO {quote_ident(owner)}"]

@@ -38,6 +38,11 @@ class Closure:
         """Give the nodes to drop and the nodes to create."""
         graph = self.graph
         for node in graph.nodes:
+            if self._is_attribute(node):
+                self._refuse(
+                    f"{node.any.key} follows an attribute of {node.table.was['ofType']}, of which the table is a typed "
+                    "table. The way back for such attributes is not known. Write a down."
+                )
             if node.before is None:
                 self._work.append(node)
             elif node.after is None:
@@ -59,6 +64,14 @@ class Closure:
             self.exceptions.add("inheritedLocally")
         creates = [n for n in graph.nodes if n.after is None]
         return drops, creates
+
+    @staticmethod
+    def _is_attribute(node: Node) -> bool:
+        """Tell whether a column of a typed table has come, gone or got another type with an attribute of its type."""
+        if node.kind != "column" or node.home is None or node.home.before is None or node.home.after is None:
+            return False
+        typed = node.home.was.get("ofType") and node.home.now.get("ofType")
+        return bool(typed) and (node.before is None or node.after is None or bool(node.changed & {"type", "collation"}))
 
     def _loses(self, table: Node, problem: str) -> bool:
         """Tell whether rows are lost; False when they were copied before."""
@@ -94,7 +107,15 @@ class Closure:
             self._moves_last(node)
         elif node.kind == "column" and self._on_kept_table(node):
             self._moves_last(node)
-        elif node.kind in ("foreignTable", "other"):
+        elif node.kind == "inheritance" and node.was.get("bound") is None:
+            for other in self.graph.nodes:  # a table has its parents in an order: those after this one are set again
+                if (
+                    other.kind == "inheritance"
+                    and other.home is self._home_before(node)
+                    and other.was.get("order", 0) > (node.was["order"])
+                ):
+                    self._rebuild(other)
+        elif node.kind in ("foreignTable", "other") and not node.made_again:
             self._refuse(f"{key} was dropped; this kind of object is not made again. Write a down for the step.")
 
     def _made_again(self, node: Node) -> None:
@@ -154,7 +175,11 @@ class Closure:
                 elif node.kind in ("type", "domain", "extension", "other") and user.home is not node:
                     self._retype(user)
                     self._left_by_columns.add(node)
-            elif user.kind in _DERIVED or (user.kind in ("type", "domain") and node.kind in ("type", "domain")):
+            elif (
+                user.kind in _DERIVED
+                or user.made_again
+                or (user.kind in ("type", "domain") and node.kind in ("type", "domain"))
+            ):
                 self._rebuild(user)
             elif user.kind == "domain" and node.kind in ROUTINES:
                 self._refuse(f"{user.any.key} uses {node.any.key}, which must be dropped. Write a down.")
@@ -205,6 +230,10 @@ class Closure:
         ]  # fmt: skip
         if was is not None and any(p > was for p in others):
             self.exceptions.add("columnOrder")
+
+    def _home_before(self, node: Node) -> Node | None:
+        parent = node.before.parent if node.before else None
+        return self.graph.of_before.get(parent) if parent else None
 
     def _on_kept_table(self, column: Node) -> bool:
         parent = column.before.parent if column.before else None

@@ -57,6 +57,8 @@ def create_sql(node: Node, graph: Graph) -> list[str]:  # noqa: PLR0912 - one ca
             return [f"CREATE PUBLICATION {node.sql}{every} WITH ({publication_options(was)})"]
         case "publicationTable":
             return [_published(node, graph)]
+        case "other":
+            return [str(was["definition"]), *event_state_sql(node)]
         case "publicationSchema":
             return [f"ALTER PUBLICATION {quote_ident(node.table.name)} ADD TABLES IN SCHEMA {quote_ident(node.name)}"]
         case _:
@@ -98,6 +100,14 @@ def state_sql(node: Node) -> list[str]:
         return []
     only = "ONLY " if node.table.kind == "table" else ""  # clones on partitions have states of their own
     return [f"ALTER TABLE {only}{node.table.sql} {_STATES[wanted]} {kind_sql(node)} {node.sql}"]
+
+
+def event_state_sql(node: Node) -> list[str]:
+    """Give the statement that enables or disables an event trigger as it was."""
+    wanted = node.was.get("enabled")
+    if wanted is None or wanted == node.now.get("enabled", "O"):
+        return []
+    return [f"ALTER EVENT TRIGGER {node.any.key.name} {_STATES[wanted]}"]
 
 
 def _policy(node: Node) -> str:

@@ -79,7 +79,7 @@ def drop_sql(node: Node, graph: Graph) -> str | None:
         case "publicationSchema":
             return f"ALTER PUBLICATION {quote_ident(node.table.name)} DROP TABLES IN SCHEMA {quote_ident(node.name)}"
         case "other":
-            return f"DROP {node.any.key.sub.upper()} {node.any.key.name}"
+            return f"DROP {node.any.key.sub.upper().replace('-', ' ')} {node.any.key.name}"
         case "defaultPrivileges":
             return None
         case _:

@@ -38,6 +38,7 @@ class Node:
     changed: set[str] = field(default_factory=set)
     retype: bool = False  # a column whose type must be set again
     lossy: bool = False  # and whose values come from a copy, because the type could not hold them
+    named_by_server: bool = False  # a partition's key that was made again with its parent's: named again at the end
     late: bool = False  # dropped only after columns have left it
 
     @property
@@ -69,6 +70,11 @@ class Node:
         if self.kind in TOP or self.kind in ("column", "trigger", "rule", "policy", "constraint"):
             return own
         return f"{quote_ident(self.schema_name)}.{own}"
+
+    @property
+    def made_again(self) -> bool:
+        """Tell whether a rarer object can be made again from its definition."""
+        return self.kind == "other" and bool(self.before and self.before.soft.get("madeAgain"))
 
     @property
     def schema_name(self) -> str:
@@ -213,10 +219,30 @@ def _match_by_name(graph: Graph) -> None:
         for node in [n for n in graph.nodes if n.kind == kind and n.before is None]:
             assert node.after is not None
             old = gone.pop(_place(node.after, graph.of_after), None)
+            if old is None and (old := _same_descent(gone, node.after, graph)) is not None:
+                old.named_by_server = True
             if old is not None:
                 old.after = node.after
                 graph.of_after[node.after.id] = old
                 graph.nodes.remove(node)
+
+
+def _same_descent(gone: dict[tuple[object, ...], Node], thing: CatalogObject, graph: Graph) -> Node | None:
+    """Take the key of a partition that is made again with its parent's, for which the server makes up a name."""
+    if thing.key.kind != "constraint" or not thing.soft.get("parent") or thing.parent is None:
+        return None
+    home, above = graph.of_after.get(thing.parent), graph.of_after.get(_above(thing))
+    for place, node in gone.items():
+        was = node.before
+        if was is not None and was.parent is not None and was.soft.get("parent") and above is not None:
+            same = graph.of_before.get(was.parent) is home and graph.of_before.get(_above(was)) is above
+            if same and was.soft.get("type") == thing.soft.get("type"):
+                return gone.pop(place)
+    return None
+
+
+def _above(constraint: CatalogObject) -> ObjectId:
+    return ObjectId("pg_constraint", int(constraint.soft["parent"]))
 
 
 def _apart(thing: CatalogObject, graph: Graph) -> bool:
@@ -226,6 +252,8 @@ def _apart(thing: CatalogObject, graph: Graph) -> bool:
 
 def _place(thing: CatalogObject, index: dict[ObjectId, Node]) -> tuple[object, ...]:
     parent = index.get(thing.parent) if thing.parent else None
+    if thing.key.kind == "other":
+        return tuple(thing.key)
     if thing.key.kind in ("default", "inheritance"):
         other = thing.soft.get("parent")
         return (id(parent), id(index.get(ObjectId("pg_class", int(other)))) if other else "")

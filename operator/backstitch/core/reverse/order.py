@@ -41,4 +41,6 @@ def _rank(node: Node) -> tuple[int, tuple[str, ...]]:
     key = tuple(node.any.key)
     if node.kind == "column" and node.was.get("position"):
         key = (*key[:3], f"{node.was['position']:05}")  # what is added again is added in order
+    if node.kind == "inheritance" and node.was.get("order"):
+        key = (*key[:3], f"{node.was['order']:05}")
     return (len(_RANK) - 1 if foreign else rank, key)

@@ -31,6 +31,8 @@ def must_remake(node: Node, graph: Graph) -> bool:
             return "allTables" in changed
         case "column":
             return "generated" in changed and not _can_set_expression(node, graph)
+        case "other":
+            return "definition" in changed and node.made_again
         case kind:
             return kind in _REMADE and bool(changed - {"comment", "enabled"})
 

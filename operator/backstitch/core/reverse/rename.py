@@ -30,7 +30,7 @@ class Renames:
             if node.before is not None:
                 node.args = args_of(node.before)  # types come first
         pending.sort(key=lambda n: (_ORDER.index(n.kind), n.any.key))
-        pending = [n for n in pending if self._off(n) and not self._follows(n)]
+        pending = [n for n in pending if self._off(n) and not n.named_by_server and not self._follows(n)]
         while pending:
             ready = [n for n in pending if self._blocker(n) is None]
             if ready:
@@ -70,7 +70,8 @@ class Renames:
         """What belongs to another object gets its name from that one: inherited columns, clones on partitions."""
         after = node.after
         assert after is not None
-        if node.kind in ("column", "constraint") and (after.fields.get("inherited") or 0) > 0:
+        own = node.kind == "constraint" and after.soft.get("type") in ("p", "u", "x", "f")  # may be called otherwise
+        if node.kind in ("column", "constraint") and not own and (after.fields.get("inherited") or 0) > 0:
             assert node.before is not None
             node.name = local_name(node.before)
             return True
@@ -140,6 +141,14 @@ class Renames:
                 verb = f"ALTER {kind_sql(node)} {node.sql} RENAME TO {new}"
         self.statements.append(verb)
         node.name = name
+
+
+def name_again(node: Node) -> list[str]:
+    """Give the old name to a partition's key that gets a name of the server's each time its parent's is made again."""
+    if not node.named_by_server or node.before is None or node.after is None:
+        return []
+    now, was = quote_ident(local_name(node.after)), quote_ident(local_name(node.before))
+    return [f"ALTER {kind_sql(node.table)} {node.table.sql} RENAME CONSTRAINT {now} TO {was}"]
 
 
 def rename_labels(node: Node) -> list[str]:

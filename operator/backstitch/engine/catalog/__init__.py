@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from backstitch.core.ports import Row, Session
-from backstitch.engine.catalog import code, relations, rules
+from backstitch.engine.catalog import code, rare, relations, rules
 from backstitch.model.catalog import Catalog, CatalogObject, Key, ObjectId
 
 _COLUMNS = "kind, schema, name, sub, classid, oid, subid, pclass, poid, psub, fields, raw, soft"
@@ -55,7 +55,7 @@ def _query(server_version: int) -> str:
         code.PUBLICATIONS,
         code.EXTENSIONS,
         code.DEFAULT_PRIVILEGES,
-        code.OTHERS,
+        rare.OTHERS,
     )
     union = " UNION ALL ".join(f"({part})" for part in parts)
     return f"SELECT * FROM ({union}) AS found({_COLUMNS}) ORDER BY kind, schema, name, sub"

@@ -182,33 +182,6 @@ FROM pg_catalog.pg_default_acl d LEFT JOIN pg_catalog.pg_namespace n ON n.oid = 
 WHERE n.oid IS NULL OR {USER_SCHEMA}
 """
 
-# Rare kinds: seen, hashed, dropped again when a migration made them; not made again when it dropped them.
-_RARE = (
-    "pg_cast",
-    "pg_collation",
-    "pg_conversion",
-    "pg_event_trigger",
-    "pg_foreign_data_wrapper",
-    "pg_foreign_server",
-    "pg_language",
-    "pg_opclass",
-    "pg_operator",
-    "pg_opfamily",
-    "pg_transform",
-    "pg_ts_config",
-    "pg_ts_dict",
-    "pg_ts_parser",
-    "pg_ts_template",
-)
-OTHERS = " UNION ALL ".join(
-    f"""SELECT 'other', '', o.identity, o.type, '{catalog}', x.oid, 0, NULL::text, NULL::oid, NULL::int,
-  jsonb_build_object('definition', (to_jsonb(x) - 'oid')::text), '{{}}'::jsonb, '{{}}'::jsonb
-FROM pg_catalog.{catalog} x, pg_catalog.pg_identify_object('pg_catalog.{catalog}'::regclass, x.oid, 0) o
-WHERE x.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e
-  WHERE e.classid = 'pg_catalog.{catalog}'::regclass AND e.objid = x.oid AND e.deptype IN ('e', 'i'))"""
-    for catalog in _RARE
-)
-
 # 16384 is FirstNormalObjectId: what initdb made has smaller numbers and never goes away.
 DEPENDENCIES = """
 SELECT classid::regclass::text AS class, objid::bigint AS oid, objsubid AS sub, refclassid::regclass::text AS refclass,

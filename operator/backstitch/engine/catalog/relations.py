@@ -78,7 +78,8 @@ WHERE {USER_SCHEMA} AND {not_in_extension("pg_class", "c.oid")} AND d.deptype IS
 COLUMNS = f"""
 SELECT 'column', n.nspname, c.relname, a.attname, 'pg_class', c.oid, a.attnum, 'pg_class', c.oid, 0,
   jsonb_build_object('position', row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum),
-    'type', pg_catalog.format_type(a.atttypid, a.atttypmod), 'acl', CASE WHEN a.attacl IS NULL THEN '[]' ELSE {grants("a.attacl")} END,
+    'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
+    'acl', CASE WHEN a.attacl IS NULL THEN '[]' ELSE {grants("a.attacl")} END,
     'comment', {comment("pg_class", "c.oid", "a.attnum")})
   || CASE WHEN c.relkind IN ('r', 'p', 'f') THEN jsonb_build_object('notNull', a.attnotnull,
     'generated', CASE WHEN a.attgenerated = '' THEN NULL ELSE jsonb_build_array(a.attgenerated,
