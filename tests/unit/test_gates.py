@@ -56,7 +56,7 @@ def test_all_gates_hold_where_all_went_well() -> None:
 LONG = LockSeen(relation="public.users", mode="AccessExclusiveLock", held_ms=2500, blocks=("reads", "writes"))
 FAILED = CheckResult(name="filled", outcome="failed", value="3", message="3 rows are NULL")
 
-BROKEN = [
+BROKEN: list[tuple[str, Rehearsal, dict[str, Any], str]] = [
     ("lockBudget", report(trace(locks=(LONG,))), {}, "block reads and writes of public.users for 2500 ms, and 2s is"),
     ("durationBudget", report(forward_ms=7_200_000), {}, "about 7200.0 s, and 1h is allowed (its deadline"),
     ("checks", report(checks=(FAILED,)), {}, "filled failed: 3 rows are NULL"),
