@@ -1,0 +1,2 @@
+DROP TABLE care.visits;
+DROP EXTENSION btree_gist;

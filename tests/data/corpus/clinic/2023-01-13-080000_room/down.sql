@@ -1,0 +1,1 @@
+ALTER TABLE care.visits DROP COLUMN room;

@@ -1,0 +1,1 @@
+ALTER TABLE care.patients DROP CONSTRAINT born_since, DROP CONSTRAINT has_born;

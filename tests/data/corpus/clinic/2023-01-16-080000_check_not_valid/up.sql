@@ -1,0 +1,2 @@
+ALTER TABLE care.patients ADD CONSTRAINT born_since CHECK (born > '1931-01-01') NOT VALID;
+ALTER TABLE care.patients ADD CONSTRAINT has_born CHECK (born IS NOT NULL) NOT VALID;

@@ -1,0 +1,2 @@
+ALTER TABLE care.patients ALTER COLUMN born DROP NOT NULL;
+ALTER TABLE care.patients ADD CONSTRAINT has_born CHECK (born IS NOT NULL);

@@ -1,0 +1,2 @@
+ALTER TABLE billing.invoices REPLICA IDENTITY DEFAULT;
+DROP INDEX billing.invoices_sent;

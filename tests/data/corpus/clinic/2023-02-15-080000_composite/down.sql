@@ -1,0 +1,2 @@
+DROP TABLE care.contacts;
+DROP TYPE care.contact;

@@ -1,0 +1,1 @@
+ALTER TYPE care.contact DROP ATTRIBUTE note CASCADE;

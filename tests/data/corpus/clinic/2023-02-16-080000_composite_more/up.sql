@@ -1,0 +1,2 @@
+ALTER TYPE care.contact ALTER ATTRIBUTE kind TYPE varchar(100) CASCADE;
+ALTER TYPE care.contact ADD ATTRIBUTE note text CASCADE;

@@ -1,0 +1,1 @@
+ALTER TABLE care.audit ALTER COLUMN at TYPE timestamptz(0);

@@ -1,0 +1,2 @@
+DROP EVENT TRIGGER tell_drops;
+DROP FUNCTION care.no_drop();

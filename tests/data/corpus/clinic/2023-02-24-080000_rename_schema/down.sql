@@ -1,0 +1,2 @@
+ALTER TABLE money.audit SET SCHEMA care;
+ALTER SCHEMA money RENAME TO billing;

@@ -1,0 +1,2 @@
+DROP TYPE care.blood CASCADE;
+DROP DOMAIN care.insurance_no CASCADE;

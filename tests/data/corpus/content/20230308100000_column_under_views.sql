@@ -1,0 +1,5 @@
+-- migrate:up
+alter table posts drop column lang cascade;
+
+-- migrate:down
+alter table posts add column lang text default 'english';

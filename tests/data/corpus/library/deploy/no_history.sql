@@ -1,0 +1,6 @@
+-- Deploy library:no_history to pg
+BEGIN;
+DROP TRIGGER remember ON library.loans;
+DROP FUNCTION library.remember();
+DROP TABLE library.loan_history;
+COMMIT;

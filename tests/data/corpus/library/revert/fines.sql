@@ -1,0 +1,3 @@
+BEGIN;
+ALTER TABLE library.loans DROP COLUMN fine;
+COMMIT;

@@ -1,0 +1,3 @@
+BEGIN;
+DROP FUNCTION library.lend(INTEGER, TEXT);
+COMMIT;

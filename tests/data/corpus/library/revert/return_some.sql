@@ -1,0 +1,3 @@
+BEGIN;
+DELETE FROM library.loans WHERE reader = 'the cat';
+COMMIT;

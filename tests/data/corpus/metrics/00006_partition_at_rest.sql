@@ -1,0 +1,10 @@
+-- +goose Up
+CREATE TABLE samples_2024_q3 (LIKE samples INCLUDING ALL);
+ALTER TABLE samples_2024_q3 ADD CONSTRAINT q3 CHECK (at >= '2024-07-01' AND at < '2024-10-01');
+WITH moved AS (DELETE FROM samples_default WHERE at >= '2024-07-01' AND at < '2024-10-01' RETURNING *) INSERT INTO samples_2024_q3 SELECT * FROM moved;
+ALTER TABLE samples ATTACH PARTITION samples_2024_q3 FOR VALUES FROM ('2024-07-01') TO ('2024-10-01');
+ALTER TABLE samples_2024_q3 DROP CONSTRAINT q3;
+-- +goose Down
+ALTER TABLE samples DETACH PARTITION samples_2024_q3;
+INSERT INTO samples_default SELECT * FROM samples_2024_q3;
+DROP TABLE samples_2024_q3;

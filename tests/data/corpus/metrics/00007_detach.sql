@@ -1,0 +1,4 @@
+-- +goose Up
+ALTER TABLE samples DETACH PARTITION samples_2024_q1;
+-- +goose Down
+ALTER TABLE samples ATTACH PARTITION samples_2024_q1 FOR VALUES FROM ('2024-01-01') TO ('2024-04-01');

@@ -1,0 +1,6 @@
+-- +goose Up
+ALTER TABLE guests ALTER COLUMN name SET STORAGE MAIN;
+ALTER TABLE guests ALTER COLUMN name SET STORAGE DEFAULT, ALTER COLUMN name SET COMPRESSION default;
+GRANT MAINTAIN ON guests TO pg_monitor;
+-- +goose Down
+REVOKE MAINTAIN ON guests FROM pg_monitor;

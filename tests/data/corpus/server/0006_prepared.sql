@@ -1,0 +1,2 @@
+UPDATE jobs SET name = upper(name);
+PREPARE TRANSACTION 'orphan';

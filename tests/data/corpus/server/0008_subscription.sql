@@ -1,0 +1,1 @@
+CREATE SUBSCRIPTION mirror CONNECTION 'host=nowhere.invalid' PUBLICATION everything WITH (connect = false);

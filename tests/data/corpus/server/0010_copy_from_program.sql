@@ -1,0 +1,1 @@
+COPY jobs (name) FROM PROGRAM 'echo hello';

@@ -1,0 +1,1 @@
+COPY jobs TO '/tmp/jobs.csv' CSV;

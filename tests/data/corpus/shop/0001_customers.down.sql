@@ -1,0 +1,4 @@
+BEGIN;
+DROP TABLE products;
+DROP TABLE customers;
+COMMIT;

@@ -1,0 +1,2 @@
+DROP MATERIALIZED VIEW sales;
+DROP VIEW active_customers CASCADE;

@@ -1,0 +1,1 @@
+DROP INDEX orders_customer, orders_open, customers_lower_email, products_details;

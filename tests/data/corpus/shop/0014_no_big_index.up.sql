@@ -1,0 +1,3 @@
+-- no-transaction
+DROP INDEX CONCURRENTLY IF EXISTS order_lines_product;
+DROP INDEX CONCURRENTLY IF EXISTS never_was_there;

@@ -1,0 +1,3 @@
+DROP TABLE vouchers;
+ALTER TABLE order_lines ALTER price DROP NOT NULL;
+ALTER TABLE customers ALTER COLUMN first_name DROP NOT NULL;

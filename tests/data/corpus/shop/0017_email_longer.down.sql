@@ -1,0 +1,2 @@
+ALTER TABLE customers ALTER COLUMN country SET DEFAULT 'de';
+ALTER TABLE products ALTER COLUMN sku TYPE text;

@@ -1,0 +1,1 @@
+ALTER TABLE products ALTER COLUMN details TYPE jsonb USING details::jsonb;

@@ -1,0 +1,1 @@
+-- values of an enum cannot be removed

@@ -1,0 +1,1 @@
+DELETE FROM orders WHERE status = 'canceled' AND placed_at IS NULL;

@@ -1,0 +1,1 @@
+CREATE TABLE vouchers (code text PRIMARY KEY, value numeric NOT NULL);

@@ -1,0 +1,1 @@
+DROP TABLE IF EXISTS vouchers, gift_cards CASCADE;

@@ -1,0 +1,2 @@
+DROP TABLE venues;
+DROP SEQUENCE IF EXISTS venue_numbers;

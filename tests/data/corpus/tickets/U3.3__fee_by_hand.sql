@@ -1,0 +1,2 @@
+ALTER TABLE tickets DROP COLUMN fee;
+ALTER TABLE tickets ADD COLUMN fee numeric GENERATED ALWAYS AS (round(price * 0.1, 2)) STORED;

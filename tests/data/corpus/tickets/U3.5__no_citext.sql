@@ -1,0 +1,2 @@
+CREATE EXTENSION citext;
+ALTER TABLE events ALTER COLUMN title TYPE citext;

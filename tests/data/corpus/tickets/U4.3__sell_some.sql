@@ -1,0 +1,1 @@
+UPDATE tickets SET sold = false, holder = NULL WHERE holder IN ('by hand', 'batch');

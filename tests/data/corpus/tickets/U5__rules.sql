@@ -1,0 +1,2 @@
+DROP RULE keep_deleted ON tickets;
+DROP TABLE gone_tickets;

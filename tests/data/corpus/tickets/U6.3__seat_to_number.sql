@@ -1,0 +1,1 @@
+ALTER TABLE tickets ALTER COLUMN seat TYPE text USING 'A' || seat;

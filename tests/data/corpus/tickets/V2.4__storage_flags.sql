@@ -1,0 +1,2 @@
+ALTER TABLE events ALTER COLUMN title SET STATISTICS 800, ALTER COLUMN venue_id SET (n_distinct = -0.2, n_distinct_inherited = 30);
+ALTER TABLE events ALTER COLUMN poster SET STORAGE EXTERNAL, ALTER COLUMN poster SET COMPRESSION pglz;

@@ -1,0 +1,2 @@
+ALTER TABLE tickets ALTER COLUMN event_id DROP NOT NULL, ALTER sold DROP NOT NULL;
+UPDATE tickets SET event_id = NULL WHERE sold IS FALSE AND seat LIKE 'A%';

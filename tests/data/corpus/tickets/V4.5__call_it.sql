@@ -1,0 +1,1 @@
+CALL sell_all();

@@ -1,0 +1,1 @@
+ALTER TABLE tickets ALTER COLUMN seat TYPE integer USING substr(seat, 2)::integer;

@@ -1,0 +1,10 @@
+DROP VIEW IF EXISTS event_seats;
+DROP INDEX IF EXISTS tickets_fee;
+DROP TRIGGER IF EXISTS nothing ON tickets;
+DROP TABLE IF EXISTS no_table;
+DROP SEQUENCE IF EXISTS no_sequence;
+DROP TYPE IF EXISTS no_type;
+ALTER TABLE IF EXISTS no_table ADD COLUMN x int;
+ALTER TABLE tickets DROP COLUMN IF EXISTS no_column, ADD COLUMN IF NOT EXISTS code text, DROP CONSTRAINT IF EXISTS price_positive;
+CREATE TABLE IF NOT EXISTS tickets (x int);
+CREATE INDEX IF NOT EXISTS tickets_holder ON tickets (holder);

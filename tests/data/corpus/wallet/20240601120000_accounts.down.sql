@@ -1,0 +1,2 @@
+drop table transfers;
+drop table accounts;

@@ -1,0 +1,1 @@
+drop function book(bigint, bigint, numeric);

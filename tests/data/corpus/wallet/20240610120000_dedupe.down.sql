@@ -1,0 +1,1 @@
+select 'nothing can be done';

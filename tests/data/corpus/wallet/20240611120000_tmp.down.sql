@@ -1,0 +1,1 @@
+update transfers set memo = null where memo = 'fixed';
