@@ -115,3 +115,16 @@ async def test_what_cannot_be_in_a_transaction_goes_beside_tables_that_others_in
 
     assert result.computed.verdict == "Identical", result
     assert writes.computed.verdict == "Refused", writes
+
+
+async def test_a_key_of_a_renamed_partition_gets_its_name_back(database: TestDatabase) -> None:
+    result = await _last(
+        database,
+        "CREATE TABLE ev (id smallint, at int, x text, PRIMARY KEY (id, at), UNIQUE (at, id)) PARTITION BY RANGE (at); "
+        "CREATE TABLE ev_1 PARTITION OF ev FOR VALUES FROM (0) TO (10); CREATE TABLE ev_2 PARTITION OF ev DEFAULT; "
+        "INSERT INTO ev VALUES (1, 2, 'a'), (2, 20, 'b'); ALTER TABLE ev_1 RENAME TO ev_old; "
+        "ALTER TABLE ev_2 RENAME CONSTRAINT ev_2_pkey TO my_own_key",
+        "ALTER TABLE ev ALTER COLUMN id TYPE int",
+    )
+
+    assert result.computed.verdict == "Identical", result
