@@ -73,7 +73,11 @@ def migrations(draw: st.DrawFn) -> DatabaseMigration:
 
     def step() -> dict[str, Any]:
         more = draw(fields({}, description=texts, estimatedTime=durations))
-        return {"name": f"s{next(count)}", **more, **draw(operations)}
+        operation = draw(operations)
+        if "sql" in operation:
+            accepted = {"accept": st.sampled_from(["none", "restoreBackup"]), "reason": texts}
+            more |= draw(fields({}, irreversible=st.fixed_dictionaries(accepted)))
+        return {"name": f"s{next(count)}", **more, **operation}
 
     def checks() -> Any:
         drawn = draw(
@@ -93,6 +97,8 @@ def migrations(draw: st.DrawFn) -> DatabaseMigration:
         {"name": name, "steps": [step() for _ in range(draw(st.integers(1, 3)))], "checks": checks()}
         for name in draw(st.lists(names, min_size=1, max_size=3, unique=True))
     ]
+    for phase in phases[draw(st.integers(1, 3)) :]:
+        phase["contract"] = True
     spec = draw(
         fields(
             {
@@ -109,6 +115,7 @@ def migrations(draw: st.DrawFn) -> DatabaseMigration:
                 schemaVersion=texts,
                 tables=st.lists(texts, max_size=2),
                 rowCounts=st.dictionaries(texts, st.integers(0, 10**12), max_size=2),
+                drift=st.booleans(),
             ),
             searchPath=st.lists(texts, max_size=2),
             deadline=durations,
@@ -153,3 +160,21 @@ def test_any_migration_survives_the_round_trip(migration: DatabaseMigration, env
     again = to_migration(document)
     assert (again.migration, again.environment) == (migration, environment)
     assert from_migration(*again) == document
+
+
+def test_a_migration_that_takes_another_back_is_the_same_again() -> None:
+    migration = DatabaseMigration.model_validate(
+        {
+            "apiVersion": "backstitch.dev/v1alpha1",
+            "kind": "DatabaseMigration",
+            "metadata": {"name": "undo"},
+            "spec": {
+                "targetRef": {"name": "shop"},
+                "version": "2",
+                "type": "rollback",
+                "rollbackOf": {"name": "full-name"},
+            },
+        }
+    )
+    document = from_migration(migration, "staging")
+    assert to_migration(document).migration == migration

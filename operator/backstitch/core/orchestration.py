@@ -51,6 +51,7 @@ def to_migration(document: Orchestration) -> Described:
         "type": head.type,
         "description": head.description,
         "project": document.project,
+        "rollbackOf": None if head.rollback_of is None else {"name": head.rollback_of},
         "dependsOn": None if head.depends_on is None else [{"name": name} for name in head.depends_on],
         "assume": None if document.current_state is None else document.current_state.model_dump(),
         "searchPath": head.search_path,
@@ -64,6 +65,8 @@ def to_migration(document: Orchestration) -> Described:
         if document.follow_up is None
         else [{"task": f.task, "owner": f.owner, "state": f.status} for f in document.follow_up],
     }
+    if not phases:
+        del plain["phases"]
     try:
         spec = MigrationSpec.model_validate(plain)
     except ValidationError as error:
@@ -105,7 +108,7 @@ def _phases(document: Orchestration) -> list[dict[str, Any]]:
         if not phases or phases[-1]["name"] != name:
             if name in [p["name"] for p in phases]:
                 raise UsageError(f"{where}.phase: phase {name!r} was left before; steps of one phase stand together.")
-            phases.append({"name": name, "steps": [], "checks": _checks(document, name)})
+            phases.append({"name": name, "steps": [], "checks": _checks(document, name), "contract": step.contract})
         phases[-1]["steps"].append(_step(step, where, plan_sql))
     known = [p["name"] for p in phases]
     for at, check in enumerate(document.verification or []):
@@ -150,6 +153,7 @@ def _step(step: MigrationStep, where: str, plan_sql: str | None) -> Step:
         "name": step.name or f"step-{step.step}",
         "description": description,
         "estimated_time": step.estimated_time,
+        "irreversible": step.irreversible,
         word: details,
     }
     try:

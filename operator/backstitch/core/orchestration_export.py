@@ -44,6 +44,7 @@ def from_migration(
     times = estimates(rehearsal) if rehearsal is not None else {}
     spec, metadata = migration.spec, migration.metadata
     annotations = dict(metadata.annotations)
+    later = {p.name for p in spec.phases if p.contract}
     tables = tables_after(spec)
     kept = kept_tables(annotations.get(TARGET_TABLES), spec)
     if kept is not None:
@@ -65,6 +66,7 @@ def from_migration(
             target=spec.target_ref.name if spec.target_ref.name != spec.project else None,
             namespace=metadata.namespace if metadata.namespace != "default" else None,
             depends_on=None if spec.depends_on is None else [ref.name for ref in spec.depends_on],
+            rollback_of=spec.rollback_of.name if spec.rollback_of is not None else None,
             search_path=spec.search_path,
             deadline=spec.deadline,
             reset=spec.reset,
@@ -74,7 +76,12 @@ def from_migration(
         current_state=None if spec.assume is None else CurrentState(**spec.assume.model_dump()),
         target_state=TargetState(schema_version=spec.version, tables=tables),
         migration_steps=[
-            _from_step(number, phase, step, record, times.get(step.name))
+            _from_step(number, phase, step, record, times.get(step.name)).model_copy(
+                update={
+                    "contract": phase in later or None,
+                    "irreversible": step.irreversible.to_plain() if step.irreversible is not None else None,
+                }
+            )
             for number, (phase, step) in enumerate(spec.steps(), start=1)
         ],
         rollback_plan=None if spec.rollback is None else _from_rollback(spec.rollback),

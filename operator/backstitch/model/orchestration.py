@@ -40,6 +40,7 @@ class MigrationHead(Snake):
     target: str | None = None  # the MigrationTarget's name; default: the project
     namespace: str | None = None
     depends_on: list[str] | None = None
+    rollback_of: str | None = None  # with type rollback: the migration to take back; without steps then
     search_path: list[str] | None = None
     deadline: str | None = None
     reset: bool | None = None
@@ -96,11 +97,13 @@ class MigrationStep(Snake):
     step: int = Field(ge=1)
     name: str | None = None  # default: step-N
     phase: str | None = None  # default: that of the step before, at first `migrate`
+    contract: bool | None = None  # true: of a phase that runs only when the revert window has ended
     description: str | None = None
     operation: str = Field(min_length=1, max_length=500)  # add_column, …; with `sql` any words
     details: dict[str, Any] | None = None  # the fields of the operation, snake_case
     sql: Text | None = None
     rollback: Text | None = None  # left out, the way back is computed
+    irreversible: dict[str, Any] | None = None  # {accept: restoreBackup or none, reason}
     dry_run: bool | None = None  # for people: a plan tries every step, whatever stands here
     estimated_time: str | None = None
     rehearsed: RehearsedStep | None = None
@@ -202,7 +205,7 @@ class Orchestration(Snake):
     migration: MigrationHead
     current_state: CurrentState | None = None
     target_state: TargetState | None = None
-    migration_steps: list[MigrationStep] = Field(min_length=1, max_length=2000)
+    migration_steps: list[MigrationStep] = Field(default_factory=list, max_length=2000)
     rollback_plan: RollbackPlan | None = None
     risks: list[DocumentRisk] | None = None
     verification: list[Verification] | None = None
