@@ -8,8 +8,12 @@ from itertools import islice
 import pytest
 
 from tests.faults.campaign import cases_of, run_campaign
-from tests.faults.campaign_cases import FAMILIES, WISHES
+from tests.faults.campaign_application import Application
+from tests.faults.campaign_cases import ACCOUNTS, FAMILIES, WISHES, start_of
 from tests.faults.campaign_faults import KINDS, faults
+from tests.faults.campaign_oracle import against_model, content, left_behind
+from tests.plugins.operator import eventually
+from tests.plugins.pg import TestDatabase
 
 NUMBER, SEED, GAP_S = 8, 7, 2.0
 
@@ -37,3 +41,50 @@ def test_a_campaign_has_everything_in_it() -> None:
     assert {family for case in cases for family in case.families} == set(FAMILIES)
     assert {case.wish for case in cases} == set(WISHES)
     assert {fault.kind for fault in islice(faults(SEED, 3), 500)} == set(KINDS)
+
+
+TAMPERED = {
+    "update accounts set n = n - 1 where id = 5": "acknowledged was",
+    "delete from accounts where id = 7": "lost account 7",
+    "insert into accounts (id, city) values (99999, 'x')": "from nowhere",
+    "update accounts set balance = balance + 1 where id = 9": "acknowledged was",
+}
+
+
+@pytest.mark.parametrize("tamper", TAMPERED)
+def test_a_lost_write_is_seen(database: TestDatabase, tamper: str) -> None:
+    database.psql(ACCOUNTS)
+    application = Application(database.url, SEED)
+    application.start()
+    try:
+        eventually(lambda: application.tally.writes > 40, what="some writes")
+        model = application.pause()
+        assert against_model(database.url, model) == []
+        database.psql(tamper)
+        (wrong,) = against_model(database.url, model)
+        assert TAMPERED[tamper] in wrong
+    finally:
+        application.stop()
+
+
+def test_what_differs_from_the_twin_and_what_is_left_behind_is_seen(database: TestDatabase) -> None:
+    database.psql(ACCOUNTS + start_of(1))
+    before, counted = content(database.url)
+    assert counted == 370
+    assert left_behind(database.url) == []
+    for change in (
+        "update t1 set total = total + 1 where id = 3",
+        "alter table t1 alter total set default 7",
+        "drop index t1_city",
+        "alter table accounts add more int",
+        "create view more as select 1 as one",
+    ):
+        database.psql(change)
+        after, _ = content(database.url)
+        assert after != before, change
+        before = after
+    database.psql(
+        "create trigger backstitch_x before update on w1 for each row "
+        "execute function suppress_redundant_updates_trigger()"
+    )
+    assert left_behind(database.url) == ["a trigger"]
