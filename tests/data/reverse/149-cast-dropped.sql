@@ -1,4 +1,3 @@
--- expect: problem not made again
 -- setup
 create type e as enum ('a','b');
 create function e_int(e) returns int language sql immutable as 'select 1';
