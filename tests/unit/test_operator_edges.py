@@ -54,6 +54,11 @@ def test_every_setting_is_in_the_manual() -> None:
     assert {name.upper() for name in OperatorSettings.model_fields} <= named
 
 
+def test_a_lease_that_cannot_be_renewed_in_time_is_refused() -> None:
+    with pytest.raises(UsageError, match="BACKSTITCH_LEASE_RETRY_S must be a third of"):
+        read_settings({"BACKSTITCH_LEASE_RETRY_S": "4", "BACKSTITCH_LEASE_DURATION_S": "10"})
+
+
 def test_wrong_settings_are_all_named_with_their_variable() -> None:
     with pytest.raises(UsageError) as caught:
         read_settings({"BACKSTITCH_HTTP_PORT": "eighty", "BACKSTITCH_MAX_RUNNING": "0"})

@@ -190,6 +190,29 @@ async def test_stop_cancels_and_waits_until_passes_have_tidied_up() -> None:
     assert len(passes) == 2
 
 
+async def test_stop_lets_passes_come_to_an_end_first_and_begins_none_that_waited() -> None:
+    told, ended, cancelled = asyncio.Event(), [], []
+
+    async def hold(key: Key, _: int) -> float | None:
+        try:
+            await (told if key == A else asyncio.Event()).wait()
+            ended.append(key)
+        except asyncio.CancelledError:
+            cancelled.append(key)
+            raise
+        return None
+
+    work, passes = counted(hold)
+    supervisor = supervise(work, at_once=2)
+    for key in (A, B, Key("shop", "queued")):
+        supervisor.wake(key)
+    await eventually(lambda: len(passes) == 2)
+    told.set()
+    await supervisor.stop(5, patience_s=0.2)
+    assert (ended, cancelled) == ([A], [B])
+    assert passes == [A, B]
+
+
 def test_one_migration_per_database_and_the_waiting_are_woken_in_order() -> None:
     woken: list[Key] = []
     turns = Turns(8, woken.append)
