@@ -74,7 +74,14 @@ SPEC: Document = {
     "phases": [
         {"name": "one", "steps": STEPS[:2], "checks": [{"name": "x", "noNulls": {"table": "t", "columns": ["c"]}}]},
         {"name": "two", "steps": STEPS[2:]},
-        {"name": "three", "steps": [{"name": f"n{n}", **step} for n, step in enumerate(MORE_STEPS)]},
+        {
+            "name": "three",
+            "contract": True,
+            "steps": [
+                *({"name": f"n{n}", **step} for n, step in enumerate(MORE_STEPS)),
+                {"name": "i", "sql": {"up": "SELECT 1"}, "irreversible": {"accept": "none", "reason": "small"}},
+            ],
+        },
     ],
     "checks": [
         {"name": "y", "rowCount": {"table": "users", "min": 1}, "reportOnly": True},
@@ -215,3 +222,30 @@ def test_a_step_of_every_name_again_is_refused_by_both(judge: Judge) -> None:
         again = changed(SPEC, ("phases", 1, "steps", 0, "name"), "replace", step["name"])
         expected = (201, True) if step["name"] == "c" else (422, False)
         assert judge_both(judge, again) == expected
+
+
+BACK: Document = {
+    "targetRef": {"name": "shop"},
+    "version": "2",
+    "type": "rollback",
+    "rollbackOf": {"name": "full-name"},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "good"),
+    [
+        ({}, True),
+        ({"type": "schema"}, False),
+        ({"phases": SPEC["phases"][:1]}, False),
+        ({"checks": SPEC["checks"]}, False),
+        ({"rollback": {"strategy": "auto"}}, False),
+        ({"rollbackOf": None}, False),
+        ({"rollbackOf": None, "phases": SPEC["phases"][:1]}, True),
+        ({"rollbackOf": None, "phases": [{**p, "contract": True} for p in SPEC["phases"][:1]]}, False),
+        ({"rollbackOf": None, "phases": [{**SPEC["phases"][0], "contract": True}, SPEC["phases"][1]]}, False),
+    ],
+)
+def test_what_is_taken_back_and_what_waits_is_judged_the_same(judge: Judge, change: Document, good: bool) -> None:
+    spec = {key: value for key, value in {**BACK, **change}.items() if value is not None}
+    assert judge_both(judge, spec) == ((201, True) if good else (422, False))

@@ -84,6 +84,17 @@ def test_contract_phases_run_by_themselves_when_the_window_has_ended(shop: Shop)
     assert "name" not in shop.columns("users")
 
 
+def test_an_event_tells_when_a_revert_window_has_ended(shop: Shop) -> None:
+    shop.apply(shop.migration("m1", ADD, rollback={"revertWindow": "1s"}))
+    shop.wait("m1", "Succeeded")
+    eventually(
+        lambda: "RevertWindowEnded"
+        in shop.kubectl("get", "events", "--field-selector", f"involvedObject.name={shop.name}-m1"),
+        what="the event",
+    )
+    assert shop.rows("select count(*) from backstitch.migrations where purged_at is null") == [(0,)]
+
+
 def test_drift_is_shown_and_accepted_by_annotation(shop: Shop) -> None:
     shop.apply(shop.migration("m1", ADD))
     shop.wait("m1", "Succeeded")

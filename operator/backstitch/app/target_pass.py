@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from backstitch.adapters.kube import TARGETS, Cluster, Key
+from backstitch.adapters.kube import MIGRATIONS, TARGETS, Cluster, Key
 from backstitch.app.at_rest import out_of_step, owner_of
 from backstitch.app.backup_methods import with_backups
 from backstitch.app.migration_pass import Parts
@@ -29,6 +29,7 @@ from backstitch.engine.job import Job, World
 from backstitch.engine.ledger import Entry, latest_entries
 from backstitch.engine.ledger_schema import ACTIVE, ledger_exists
 from backstitch.model.conditions import Condition, ConditionStatus, ConditionType, Reason, set_conditions, shorten
+from backstitch.model.revert import CONTRACT_SUFFIX
 from backstitch.model.states import RESTING, State
 from backstitch.model.status import LastMigration, TargetStatus
 
@@ -116,8 +117,17 @@ class TargetPasses:
                     )
                     if purged:
                         logger.info("revert windows ended", extra={"purged": purged})
+                        self._tell_purged(purged)
         except TargetError as error:
             logger.warning("cannot tidy up now", extra={"reason": error.reason, "detail": error.message})
+
+    def _tell_purged(self, names: list[str]) -> None:
+        """Tell people of each migration, given as namespace/name, what is not kept for it any more."""
+        for namespace, _, name in (full.partition("/") for full in names):
+            seen = self._parts.registry.get(Key(namespace, name.removesuffix(CONTRACT_SUFFIX)))
+            if seen is not None and seen.state is State.SUCCEEDED:
+                message = "The revert window has ended: what was quarantined and the row images are gone."
+                self._parts.events.post(MIGRATIONS, seen.key, seen.uid, "RevertWindowEnded", message)
 
     def _is_lost(self, target: Target, entry: Entry) -> bool:
         return entry.namespace == target.key.namespace and self._parts.registry.get(owner_of(entry)) is None

@@ -46,6 +46,16 @@ SPEC_RULES: dict[str, Any] = {
 }
 
 
+STEP_RULES: dict[str, Any] = {
+    "x-kubernetes-validations": [
+        {
+            "rule": "!has(self.irreversible) || has(self.sql)",
+            "message": "irreversible is for sql; every other operation has a way back",
+        }
+    ]
+}
+
+
 class Irreversible(Frozen):
     """A person's yes to a step that cannot be taken back by statements and row images."""
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from backstitch.model.base import Frozen
 from backstitch.model.operations import OPERATIONS, Operation
@@ -25,13 +25,15 @@ from backstitch.model.operations.set_default import SetDefault
 from backstitch.model.operations.set_not_null import SetNotNull
 from backstitch.model.operations.update_rows import UpdateRows
 from backstitch.model.operations.upsert import Upsert
-from backstitch.model.revert import Irreversible
+from backstitch.model.revert import STEP_RULES, Irreversible
 
 STEP_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
 
 class Step(Frozen):
     """One step; exactly one operation is set."""
+
+    model_config = ConfigDict(json_schema_extra=STEP_RULES)
 
     name: str = Field(description="Name, unique within the migration.", min_length=1, max_length=63, pattern=STEP_NAME)
     description: str | None = Field(default=None, description="One line for people.", max_length=500)
