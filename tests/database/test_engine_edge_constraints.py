@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import pytest
 
+from backstitch.model.states import State
 from tests.database.test_engine_edge import there_and_back
-from tests.plugins.engine import Engine
+from tests.plugins.engine import Engine, a_spec
 
 UNCHECKED = """
 create table parent (id int primary key);
@@ -55,3 +56,13 @@ async def test_a_trigger_that_is_off_on_one_partition_stays_off_there(engine: En
         "alter table ev_1 disable trigger see; alter table ev_2 enable always trigger see"
     )
     await there_and_back(engine, [{"name": "s", "sql": {"up": "update ev set a = a * 2"}}])
+
+
+async def test_a_type_changed_by_computing_in_code_is_taken_back_at_once(engine: Engine) -> None:
+    engine.database.psql("create table t (id int primary key, x int); insert into t values (1, 20), (2, 25)")
+    code = "do $$ begin execute 'alter table t alter column x type bigint using x * 100'; end $$"
+
+    record = await engine.migrate(a_spec([{"name": "s", "sql": {"up": code}}]))
+
+    assert record.state is State.ROLLED_BACK, record.message
+    assert engine.rows("select sum(x) from t") == [(45,)]

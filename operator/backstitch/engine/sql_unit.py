@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from backstitch.core.errors import ConnectionLost, DatabaseError, StepFailed
 from backstitch.core.ports import Session
 from backstitch.core.reverse import reverse
+from backstitch.core.reverse.using import computes_values
 from backstitch.engine.batches import capture_tables
 from backstitch.engine.capture import look_at_tables
 from backstitch.engine.catalog import read_catalog
@@ -100,7 +101,7 @@ async def _once(run: Run, row: UnitRow, unit: SqlUnit) -> None:
         rows = sum(n - earlier.get(oid, 0) for oid, n in (await rows_written(session)).items())
         await _see_that_all_is_watched(session, unit, earlier, files)
         await straighten(session, run.id, row, since)
-        back = await _way_back(session, before)
+        back = await _way_back(session, before, unit)
         await update_unit(session, run.id, row.step, row.unit, state="done", rows=rows, reverse=back)
     await run.publish_step(row.step, rows_done=rows)
 
@@ -116,12 +117,12 @@ async def _see_that_all_is_watched(
     await see_that_all_is_watched(session, touched & files.keys())
 
 
-async def _way_back(session: Session, before: Catalog) -> dict[str, object]:
+async def _way_back(session: Session, before: Catalog, unit: SqlUnit) -> dict[str, object]:
     """Give the reverse of what this transaction did to the schema, tried. Raises StepFailed."""
     after = await read_catalog(session)
     if before == after:
         return {"statements": [], "tables": [], "columns": []}
-    computed = reverse(before, after)
+    computed = reverse(before, after, recast=computes_values(unit.statements))
     if computed.problems:
         raise StepFailed(
             "This SQL has no way back: "
