@@ -59,9 +59,8 @@ def refuse_more(run: Run, lost: Lost) -> None:
     already = f", and a yes was given to {allowed}" if allowed else ""
     raise RollbackFailed(
         f"Restoring the backup would lose {total} rows that the application has written since ({in_words(lost)})"
-        f"{already}. Nothing was restored. To say yes to that number, ask again with it: backstitch.dev/rollback set "
-        f"to a new value that ends in ` lose={total}`, or `backstitch rollback NAME --lose {total}`; the rows are "
-        "exported first. With rollback.capture in a new version nothing would be lost.",
+        f"{already}. Nothing was restored. To say yes to that number, set backstitch.dev/rollback to a new value that "
+        f"ends in ` lose={total}`; the rows are exported first. With rollback.capture nothing would have been lost.",
         reason="DataLossNotAccepted",
     )
 

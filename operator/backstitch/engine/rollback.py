@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from backstitch.core.errors import RollbackFailed, StepFailed
+from backstitch.core.errors import RollbackFailed, StatementFailed, StepFailed
 from backstitch.engine.capture import Captured, captured_tables, remove_capture
 from backstitch.engine.context import Run
+from backstitch.engine.cost_of_undo import Cost, cost_of_undo, refuse_too_many
 from backstitch.engine.follow import unfollow, wanted
 from backstitch.engine.irreversible import rung_that_stands_in
-from backstitch.engine.ledger import update_migration
+from backstitch.engine.ledger import read_units, update_migration
 from backstitch.engine.proof import prove
 from backstitch.engine.rung3 import NotThisWay, captured_restore, give_up, judge_exactly
 from backstitch.engine.rung4 import restore_backup
@@ -34,6 +35,8 @@ async def roll_back(run: Run) -> RollbackRecord:
         await unfollow(run)
         return so_far
     undone = Undone()
+    if strategy == "auto":
+        so_far = await _count_first(run, so_far)
     if strategy == "restoreBackup" and wanted(run):
         try:
             so_far = await captured_restore(run, so_far)
@@ -76,6 +79,22 @@ async def roll_back(run: Run) -> RollbackRecord:
             reason="Different",
         )
     await unfollow(run)
+    return record
+
+
+async def _count_first(run: Run, so_far: RollbackRecord) -> RollbackRecord:
+    """Say what undoing will leave or archive, before anything is undone. Raises RollbackFailed (`TooManyKept`)."""
+    if so_far.cost or any(u.state == "undone" for u in await read_units(run.session, run.id)):
+        return so_far  # an earlier run of this rollback has counted
+    try:
+        cost = await cost_of_undo(run)
+    except StatementFailed as error:  # a full disk, say: going back matters more than the number
+        cost = Cost(lines=[f"It could not be counted: {error.message}"])
+    refuse_too_many(run, cost)
+    record = so_far.model_copy(update={"cost": tuple(cost.lines) or ("Nothing: no row and no value.",)})
+    async with run.transaction():
+        await update_migration(run.session, run.id, rollback=record.to_plain())
+    await run.publish(rollback=record)
     return record
 
 

@@ -69,6 +69,7 @@ async def captured_restore(run: Run, so_far: RollbackRecord) -> RollbackRecord:
     return so_far.model_copy(
         update={
             "rung": 3,
+            "cost": ("Nothing: every write of the application since the backup is captured.",),
             "steps_undone": len(run.record.steps),
             "rows_restored": did[0]["rows"],
             "rows_kept": kept[0]["many"] if kept else 0,
