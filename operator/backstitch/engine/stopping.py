@@ -22,6 +22,8 @@ PAUSED_AGAIN_S = 60.0  # taking the pause back wakes it at once; this is for its
 NOTE_LIMIT_S = 2.0
 AGAIN_S = 1.0
 
+_NOTHING = {"reason": "", "message": ""}
+
 log = logging.getLogger("backstitch.engine")
 
 
@@ -59,8 +61,8 @@ async def forget_stop(run: Run) -> None:
     if run.record.reason not in (OPERATOR_STOPPING, PAUSED):
         return
     async with run.transaction():
-        await update_migration(run.session, run.id, reason="", message="")
-    run.record = run.record.model_copy(update={"reason": "", "message": ""})
+        await update_migration(run.session, run.id, **_NOTHING)
+    run.record = run.record.model_copy(update=_NOTHING)
 
 
 def _where(run: Run) -> str:
