@@ -76,6 +76,7 @@ async def test_it_changes_nothing_a_second_time_and_what_it_took_back_is_not_run
     engine.database.psql(SHOP)
     await engine.migrate(a_spec(UPPER))
     await engine.migrate(back(), name="undo")
+    assert engine.rows("select purged_at is not null from backstitch.migrations where name = 'undo'") == [(True,)]
     ledger = engine.rows("select m::text from backstitch.migrations m order by id")
     assert (await engine.migrate(back(), name="undo")).state is State.SUCCEEDED
     assert (await engine.migrate(a_spec(UPPER))).state is State.ROLLED_BACK
