@@ -5,6 +5,8 @@ SHELL := /bin/sh
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+# Tests wait for servers more than they compute. A file stays in one process: some share an operator or a server.
+PYTEST := $(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile
 SUITES := $(wildcard tests/unit tests/contract tests/database tests/cluster tests/e2e)
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$each; break; }; done)
@@ -36,7 +38,7 @@ check: setup ## lint, format, types, layers
 # that needs one waits for its build.
 test: setup check ## check, then every test but the slow ones, on real PostgreSQL 18 and 15 and a real API server
 	@$(PY) -m dev.binaries & building=$$!; \
-	$(PY) -m pytest -m 'not slow' $(SUITES); result=$$?; \
+	$(PYTEST) -m 'not slow' $(SUITES); result=$$?; \
 	if [ $$result -ne 0 ]; then kill $$building 2>/dev/null; fi; wait $$building || true; \
 	exit $$result
 
@@ -48,7 +50,7 @@ else
 endif
 
 slow: setup ## every test that `make test` leaves out
-	$(PY) -m pytest -m 'slow or faults' tests
+	$(PYTEST) -m 'slow or faults' tests
 
 demo: setup ## migrations that succeed, roll back and are refused, watched live (KEEP=1 leaves everything running)
 	$(PY) -m dev.demo

@@ -14,6 +14,7 @@ import pwd
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from dev.processes import ServerError, run_as
@@ -133,7 +134,13 @@ def _copied(root: Path, parts: list[Path], bin_dir: Path, cache: Path) -> Path:
 
 
 def install_debian_package(name: str) -> None:
-    """Install a package, as root on Debian. Raises ServerError with what apt-get said."""
+    """Install a package, as root on Debian; one process at a time. Raises ServerError with what apt-get said."""
+    with Path(tempfile.gettempdir(), "backstitch-apt.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _install(name)
+
+
+def _install(name: str) -> None:
     print(f"Installing {name} by apt-get (about half a minute) ...", file=sys.stderr, flush=True)
     settings = Path("/etc/postgresql-common/createcluster.conf")
     if not settings.exists():  # else the package would start a cluster of its own on port 5432
