@@ -7,15 +7,17 @@ What is left is settled in the switch, where nobody else can write.
 
 from __future__ import annotations
 
+from itertools import count
+
 from backstitch.core.errors import ConnectionLost, DatabaseError, LockNotAvailable, StatementFailed, Transient
 from backstitch.core.ports import Session
 from backstitch.engine.context import Run
 from backstitch.engine.image_sql import columns_in, differs_from_start, same_key, value_of
 from backstitch.engine.referrers import refuse_cascade
 from backstitch.engine.replay import EVERYTHING, replay
-from backstitch.engine.shadow import Place
+from backstitch.engine.shadow import Place, tidy
 from backstitch.engine.silence import enable_again, silence_triggers
-from backstitch.model.sql import columns_sql, quote_ident
+from backstitch.model.sql import columns_sql, quote_ident, quote_literal
 
 BATCH = 1000
 EARLY_LOCK_TIMEOUT_MS = 200  # below deadlock_timeout (1 s): if two wait for each other, it is we who give up
@@ -28,8 +30,10 @@ async def settle_early(run: Run, place: Place) -> bool:
     A batch that constraints or locks refuse is left, with all after it, to the switch.
     """
     last = "null"  # below every other jsonb
-    while True:
+    for number in count(1):
         run.heed_stop()
+        if number % 10 == 0:
+            await tidy(run.session)
         try:
             async with run.transaction(lock_timeout_ms=EARLY_LOCK_TIMEOUT_MS):
                 reached = await _early_batch(run, place, last)
@@ -38,8 +42,9 @@ async def settle_early(run: Run, place: Place) -> bool:
         except (LockNotAvailable, Transient, DatabaseError):
             return False
         if reached is None:
-            return True
+            break
         last = reached
+    return True
 
 
 async def _early_batch(run: Run, place: Place, last: str) -> str | None:
@@ -65,8 +70,11 @@ async def _early_batch(run: Run, place: Place, last: str) -> str | None:
         (last, reached),
     )
     await replay(session, run.id, EVERYTHING)  # what was written to the rows we now hold is committed, so it is in it
-    await settle(run, [place], gone="held = 'locked'", there="held = 'locked'", absent="held = 'absent'")
-    await session.execute(f"DELETE FROM backstitch.todo WHERE root = {table.oid} AND held IS NOT NULL")
+    # by the range of their keys, which has an index: there may be many more that wait for their turn
+    here = f"key > {quote_literal(last)}::jsonb AND key <= {quote_literal(reached)}::jsonb"
+    locked, free = f"{here} AND held = 'locked'", f"{here} AND held = 'absent'"
+    await settle(run, [place], gone=locked, there=locked, absent=free)
+    await session.execute(f"DELETE FROM backstitch.todo WHERE root = {table.oid} AND {here} AND held IS NOT NULL")
     await enable_again(session, silenced)
     return reached
 

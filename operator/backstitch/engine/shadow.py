@@ -132,6 +132,11 @@ async def places(session: Session, migration_id: int) -> list[Place]:
     ]
 
 
+async def tidy(session: Session) -> None:
+    """Clear the beginning of the index of open changes: each round leaves dead entries there for the next to walk."""
+    await session.execute("VACUUM (TRUNCATE false, SKIP_LOCKED) backstitch.app_changes")
+
+
 async def catch_up(run: Run) -> None:
     """Replay in rounds, each one transaction, while the application goes on, until a round brings no less than the one
     before it: then what is left is what is written during a round."""
@@ -143,9 +148,8 @@ async def catch_up(run: Run) -> None:
             await run.session.execute(
                 "UPDATE backstitch.restores SET replayed = replayed + %s WHERE migration_id = %s", (done, run.id)
             )
-        # each round leaves dead entries at the beginning of the index of what is open, which the next walks through
         if number % 10 == 9:
-            await run.session.execute("VACUUM (TRUNCATE false, SKIP_LOCKED) backstitch.app_changes")
+            await tidy(run.session)
         if done < SMALL or (fewest < MOST and done >= fewest):
             break
         fewest = min(fewest, done)
