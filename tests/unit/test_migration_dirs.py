@@ -208,3 +208,11 @@ def test_other_marks_in_one_file(text: str) -> None:
     found = read_migrations({"1_a.sql": text})
 
     assert found.migrations == (Migration("1_a", "A", "undo A"),)
+
+
+def test_the_tools_own_table_is_known_where_a_migration_speaks_of_it() -> None:
+    asks = read_migrations({"1_a/up.sql": "CREATE TRIGGER t AFTER INSERT ON __diesel_schema_migrations …"})
+    does_not = read_migrations({"1_a/up.sql": "A"})
+
+    assert asks.own_table.startswith("CREATE TABLE __diesel_schema_migrations (")
+    assert does_not.own_table == ""

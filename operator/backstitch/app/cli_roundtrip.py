@@ -64,7 +64,8 @@ async def _roundtrip(folder: Path, url: str, output: str, order: Order | None) -
         open_database(parse_url(url)),
         directory.migrations,
         SystemClock(),
-        (lambda _: None) if output == "json" else (lambda result: give("\n".join(lines_of(result)))),
+        (lambda r: say(lines_of(r)[0])) if output == "json" else (lambda r: give("\n".join(lines_of(r)))),
+        directory.own_table,
     )
     totals = count(results)
     if output == "json":

@@ -32,6 +32,15 @@ _WAY = re.compile(
 _PLAN_LINE = re.compile(r"^(?P<change>[^\s@#%\[][^\s\[]*)(?=\s|$)")
 
 
+# The table in which a tool writes down what has run. It is there before the first migration, and some refer to it.
+_OWN_TABLES: dict[Tool, str] = {
+    "golang-migrate": "CREATE TABLE schema_migrations (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL)",
+    "diesel": "CREATE TABLE __diesel_schema_migrations (version varchar(50) PRIMARY KEY NOT NULL, "
+    "run_on timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP)",
+    "dbmate": "CREATE TABLE schema_migrations (version varchar(128) PRIMARY KEY)",
+}
+
+
 @dataclass(frozen=True)
 class MigrationDirectory:
     """The migrations of a directory in the order in which they run, whose layout it is, and what was left out."""
@@ -39,6 +48,16 @@ class MigrationDirectory:
     tool: Tool
     migrations: tuple[Migration, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def own_table(self) -> str:
+        """Give the statement that makes the tool's own table, where a migration speaks of it; else ''."""
+        statement = _OWN_TABLES.get(self.tool, "")
+        name = statement.split(" ")[2] if statement else ""
+        if not any(name and name in m.up for m in self.migrations):
+            return ""
+        makes_it = re.compile(rf"create\s+table\s+(if\s+not\s+exists\s+)?[\w.\"]*{name}", re.IGNORECASE)
+        return "" if any(makes_it.search(m.up) for m in self.migrations) else statement
 
 
 @dataclass(frozen=True)

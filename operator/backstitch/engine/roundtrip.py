@@ -54,10 +54,12 @@ async def roundtrip(
     migrations: Sequence[Migration],
     clock: Clock,
     observe: Callable[[MigrationResult], None] = lambda _: None,
+    own_table: str = "",
 ) -> list[MigrationResult]:
     """Judge each migration in order; `observe` is told of each. Raises TargetError, BackupFailed (no CREATEDB).
 
     What fails is left out and the next one is tried on what is there, so one mistake does not hide the others.
+    `own_table` makes the table that the authors' tool keeps, which it has made before the first migration.
     """
     owner = f"roundtrip/{database.name}/{secrets.token_hex(4)}"
     results: list[MigrationResult] = []
@@ -66,7 +68,7 @@ async def roundtrip(
         shared = SharedObjects(outside)
         try:
             async with scratch_database(database, purpose="history", owner=owner) as name:
-                history = await _begin(database, name, Copies(database, outside, owner, name), shared)
+                history = await _begin(database, name, Copies(database, outside, owner, name), shared, own_table)
                 for migration in migrations:
                     began = clock.monotonic()
                     result = await _judge(history, migration)
@@ -80,10 +82,12 @@ async def roundtrip(
     return results
 
 
-async def _begin(database: Database, name: str, copies: Copies, shared: SharedObjects) -> _History:
+async def _begin(database: Database, name: str, copies: Copies, shared: SharedObjects, own_table: str) -> _History:
     session = await database.connect(purpose="roundtrip-history", database=name)
     try:
         await ensure_ledger(session, "roundtrip")
+        if own_table:
+            await session.execute(own_table)
         state = await read_state(session)
     finally:
         await session.close()
