@@ -82,7 +82,7 @@ async def tell(url: str, major: int, rung: int, rows: int, store: str, *, pause_
             "phases": [{"name": "only", "steps": BAD}],
             "checks": NEVER,
             "rollback": ROLLBACKS[rung],
-        }  # fmt: skip
+        }
     )
     job = Job(namespace="shop", name=f"bad-{rung}", spec=spec, environment="staging")
     with Writers(url, rows, pause_s=pause_s) as writers:

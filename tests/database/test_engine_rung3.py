@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import psycopg
 
 from backstitch.model.record import Record
+from backstitch.model.spec import TargetPolicy
 from backstitch.model.states import State
 from tests.database.test_engine_rollback import NEVER
 from tests.plugins.engine import Engine, a_spec
@@ -93,3 +94,47 @@ async def test_rows_come_from_the_backup_and_what_the_application_wrote_is_on_to
     assert rows(engine) == model()
     assert engine.rows("select count(*) from pg_trigger where tgname like 'backstitch%'") == [(0,)]
     assert [s.state for s in record.steps] == ["undone"] * 3
+
+
+async def test_schema_truncate_and_new_columns_go_back_too(engine: Engine) -> None:
+    engine.database.psql(SHOP)
+    steps = """
+    - {name: full, addColumn: {table: customers, column: full_name, type: text}}
+    - {name: fill, backfill: {table: customers, set: {full_name: "name || '!'"}, where: "full_name IS NULL"}}
+    - {name: rename, sql: {up: "alter table customers rename city to town"}}
+    - {name: spoil, sql: {up: "update customers set town = 'X'"}}
+    - {name: indexed, createIndex: {table: orders, name: orders_note, columns: [note]}}
+    """
+    wanted = ["truncate orders", "insert into orders (id, customer, note) values (9000, 3, 'after')"]
+    model = expect(engine, [*wanted, "update customers set city = 'Rome' where id = 5"])
+
+    def application(record: Record) -> None:
+        if record.state is State.VERIFYING:
+            engine.on_record = None
+            with psycopg.connect(engine.database.url, autocommit=True) as app:
+                for statement in (*wanted, "update customers set town = 'Rome', full_name = 'mine' where id = 5"):
+                    app.execute(statement.encode())
+
+    engine.on_record = application
+    spec = a_spec(steps, checks=NEVER, rollback=CAPTURED)  # a rename is refused elsewhere
+    record = await engine.migrate(spec, environment="development", policy=TargetPolicy(backup="full"))
+    assert record.state is State.ROLLED_BACK, record.message
+    assert record.rollback is not None
+    assert record.rollback.rung == 3, record.rollback
+    assert "never" in record.rollback.cause
+    assert rows(engine) == model()
+    assert any("full_name" in name for name in record.rollback.archived), record.rollback.archived
+    assert engine.rows("select count(*) from pg_indexes where indexname = 'orders_note'") == [(0,)]
+
+
+async def test_where_a_row_of_the_application_is_in_the_way_rung_2_is_climbed(engine: Engine) -> None:
+    """The application points at a customer that the migration invented: it cannot go, and nothing is lost."""
+    engine.database.psql(SHOP)
+    meanwhile(engine, ["insert into orders (id, customer) select 9000, id from customers where name = 'new1'"])
+    record = await engine.migrate(a_spec(SPOILS, checks=NEVER, rollback=CAPTURED), environment="production")
+    assert record.rollback is not None
+    assert record.rollback.rung == 2, record.rollback
+    assert "Rung 3 could not be climbed" in record.rollback.cost[0]
+    assert engine.rows("select count(*) from orders where id = 9000") == [(1,)]
+    assert engine.rows("select count(*) from customers where city like 'X%'") == [(0,)]
+    assert record.state is State.ROLLED_BACK, record.message

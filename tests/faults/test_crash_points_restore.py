@@ -14,7 +14,7 @@ from tests.plugins.pg import PgCluster
 
 __all__ = ["newest"]
 
-STRIDE = 53
+STRIDE = 131
 SLOW_STRIDE = 5  # every point takes half an hour; the offset moves with the number of calls
 
 
