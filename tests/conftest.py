@@ -13,5 +13,6 @@ pytest_plugins = [
     "tests.plugins.proxy",
     "tests.plugins.engine",
     "tests.plugins.operator",
+    "tests.plugins.replicas",
     "tests.plugins.physical",
 ]
