@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from backstitch.model.duration import parse_duration
+from backstitch.model.lock_policy import EndBlockers, Throttle
 from backstitch.model.rehearsal_spec import RehearsalSpec
 from backstitch.model.spec import Environment, MigrationSpec, TargetPolicy
 
@@ -23,6 +24,9 @@ class Rules:
     hazards_block: bool  # a hazard of level error refuses the plan
     lock_timeout_ms: int = 800  # below deadlock_timeout (1 s): in most deadlocks we give up first
     lock_allowance_s: float = 60.0
+    queue_allowance_ms: int = 300  # so long may the application queue behind a statement of ours
+    end_blockers: EndBlockers = EndBlockers()
+    throttle: Throttle = Throttle()
     rollback_on_delete: bool = True
     drift_waits: bool = False  # nothing begins while the schema is not as the last migration left it
     rehearsal: bool = False  # the whole migration and its rollback run on a copy first
@@ -66,6 +70,12 @@ def rules_for(environment: Environment, policy: TargetPolicy | None, rehearsal: 
         rules = replace(rules, lock_timeout_ms=policy.lock_timeout_ms)
     if policy.lock_allowance is not None:
         rules = replace(rules, lock_allowance_s=parse_duration(policy.lock_allowance).total_seconds())
+    if policy.queue_allowance_ms is not None:
+        rules = replace(rules, queue_allowance_ms=policy.queue_allowance_ms)
+    if policy.end_blockers is not None:
+        rules = replace(rules, end_blockers=policy.end_blockers)
+    if policy.throttle is not None:
+        rules = replace(rules, throttle=policy.throttle)
     if policy.approval is not None and policy.approval.required is not None:
         # also 0 in production: the MigrationTarget is the platform team's own word
         rules = replace(rules, approvals=policy.approval.required)

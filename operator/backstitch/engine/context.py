@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from backstitch.core.errors import LockNotAvailable, StepFailed, Transient
 from backstitch.core.ports import Session
 from backstitch.engine.fence import Fence
 from backstitch.engine.job import Job, World
 from backstitch.engine.ledger import Entry, entry_by_id
+from backstitch.engine.lock_watch import LockWatch
+from backstitch.engine.patience import be_patient
 from backstitch.model.record import Record
-from backstitch.model.states import Event, State
+from backstitch.model.states import Event
 
 
 class Interrupted(Exception):
@@ -45,6 +45,10 @@ class Run:
         self.entry = entry  # as it was when the run began; `record` is what is true now
         self.record = record
         self.rules = job.rules
+        # a copy has no application
+        self.lock_watch = (
+            None if job.on_copy else LockWatch(world.database, session.pid, allowance_ms=self.rules.queue_allowance_ms)
+        )
 
     @property
     def id(self) -> int:
@@ -127,54 +131,15 @@ class Run:
                 Event.DEADLINE_PASSED, f"The deadline of {self.entry.spec.deadline or '1h'} has passed; it rolls back."
             )
 
-    async def patiently(self, what: str, table: str | None, ordinal: int, act: Callable[[], Awaitable[None]]) -> None:
-        """Run a short transaction until its lock is had, with jittered pauses, within the target's allowance.
-
-        Never a last try without a limit: a statement that waits for an exclusive lock makes every later reader
-        queue behind it (safety.md 1.0, fact 1). Raises StepFailed when the allowance is used up.
-        """
-        clock = self.world.clock
-        began = clock.monotonic()
-        pause = 0.1
-        while True:
-            try:
-                await act()
-            except (LockNotAvailable, Transient) as error:
-                waited = clock.monotonic() - began
-                blockers = await who_blocks(self.session, table)
-                await self.publish(blockers=blockers)
-                await self.publish_step(ordinal, lock_waited_ms=int(waited * 1000))
-                if waited >= self.rules.lock_allowance_s:
-                    held = "; ".join(blockers) or "nobody holds it any more"
-                    raise StepFailed(
-                        f"{what}: the lock was not to be had within {self.rules.lock_allowance_s:.0f} s "
-                        f"({error.message.rstrip('.')}). Held by: {held}. End or wait for those sessions, then retry.",
-                        reason="LockNotAvailable",
-                    ) from error
-                self.heed_stop()
-                if self.record.state is State.MIGRATING:  # a way back is not turned round
-                    self.heed_requests()
-                await clock.sleep(pause * (0.5 + random.random()))
-                pause = min(pause * 1.7, 3.0)
-            else:
-                if self.record.blockers:
-                    await self.publish(blockers=())
-                return
-
-
-async def who_blocks(session: Session, table: str | None) -> tuple[str, ...]:
-    """Name the sessions that hold or await a lock on a table, oldest transaction first; no literals of queries."""
-    if table is None:
-        return ()
-    rows = await session.rows(
-        "SELECT DISTINCT a.pid, a.application_name AS app, a.state, a.xact_start, "
-        "extract(epoch FROM clock_timestamp() - a.xact_start)::int AS age "
-        "FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.relation = to_regclass(%s) AND l.granted "
-        "AND a.pid <> pg_backend_pid() ORDER BY a.xact_start LIMIT 5",
-        (table,),
-    )
-    return tuple(
-        f"pid {r['pid']} ({r['app'] or 'no application_name'}, {r['state'] or 'state unknown'}, "
-        f"in its transaction for {r['age'] if r['age'] is not None else '?'} s)"
-        for r in rows
-    )
+    async def patiently(
+        self,
+        what: str,
+        table: str | None,
+        ordinal: int,
+        act: Callable[[], Awaitable[None]],
+        *,
+        rows: bool = False,
+        watch: bool = True,
+    ) -> None:
+        """Run a short transaction until its lock is had, within the target's allowance; see engine/patience.py."""
+        await be_patient(self, what, table, ordinal, act, rows=rows, watch=watch)

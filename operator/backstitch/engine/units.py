@@ -66,7 +66,9 @@ async def run_ddl(run: Run, row: UnitRow, unit: DdlUnit) -> None:
     async def once() -> None:
         await run_statements(run, row, unit.forward, "done", patient=unit.lock == "validate")
 
-    await run.patiently((unit.forward or ("Nothing to do",))[0][:60], unit.table, row.step, once)
+    await run.patiently(
+        (unit.forward or ("Nothing to do",))[0][:60], unit.table, row.step, once, watch=unit.lock != "validate"
+    )
 
 
 async def run_statements(

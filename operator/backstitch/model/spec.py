@@ -13,6 +13,7 @@ from backstitch.model.base import Frozen
 from backstitch.model.check_kinds import ColumnName, TableName
 from backstitch.model.checks import Check
 from backstitch.model.duration import DURATION
+from backstitch.model.lock_policy import EndBlockers, Throttle
 from backstitch.model.operations import OPERATIONS, Operation
 from backstitch.model.rehearsal_spec import RehearsalSpec
 from backstitch.model.revert import SPEC_RULES, AdoptSpec, why_unclear
@@ -215,6 +216,17 @@ class TargetPolicy(Frozen):
         pattern=DURATION,
         max_length=20,
     )
+    queue_allowance_ms: int | None = Field(
+        default=None,
+        description="Milliseconds that sessions of the application may queue behind a statement of ours before it is "
+        "cancelled and tried again; default 300.",
+        ge=50,
+        le=10_000,
+    )
+    end_blockers: EndBlockers | None = Field(
+        default=None, description="Sessions that may be ended because a migration waits for them; default none."
+    )
+    throttle: Throttle | None = Field(default=None, description="When backfills pause; default never.")
     workload: list[WorkloadQuery] | None = Field(
         default=None,
         description="Statements of the application that every migration must keep working.",
