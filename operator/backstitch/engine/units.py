@@ -16,6 +16,7 @@ from backstitch.core.errors import (
 )
 from backstitch.core.ports import Session
 from backstitch.engine.batches import capture_tables, run_batches, watch_too
+from backstitch.engine.building import told
 from backstitch.engine.capture import Captured, look_at_tables
 from backstitch.engine.context import Run
 from backstitch.engine.down import run_with_down
@@ -23,6 +24,7 @@ from backstitch.engine.image_order import newest_image, straighten
 from backstitch.engine.image_sql import column_types
 from backstitch.engine.irreversible import run_accepting
 from backstitch.engine.ledger import UnitRow, lock_unit, update_unit
+from backstitch.engine.preflight import wait_until_clear
 from backstitch.engine.sql_unit import run_sql
 from backstitch.engine.watch import MoreTables, rows_written, see_that_all_is_watched, written_since
 from backstitch.model.sql import columns_sql, quote_ident
@@ -66,9 +68,14 @@ async def run_ddl(run: Run, row: UnitRow, unit: DdlUnit) -> None:
     async def once() -> None:
         await run_statements(run, row, unit.forward, "done", patient=unit.lock == "validate")
 
-    await run.patiently(
-        (unit.forward or ("Nothing to do",))[0][:60], unit.table, row.step, once, watch=unit.lock != "validate"
-    )
+    title = (unit.forward or ("Nothing to do",))[0][:60]
+    if unit.lock != "none":
+        await wait_until_clear(run, unit.table)
+    if unit.lock != "validate":
+        await run.patiently(title, unit.table, row.step, once)
+        return
+    async with told(run, row.step, "Validating"):
+        await run.patiently(title, unit.table, row.step, once, watch=False)
 
 
 async def run_statements(
@@ -106,6 +113,7 @@ async def run_concurrent(
     A broken index is dropped and built again. `after` commits together with the ledger row.
     """
     session = run.session
+    await wait_until_clear(run, row.body.table if isinstance(row.body, ConcurrentUnit) else None, concurrent=True)
     async with run.transaction():
         if (await lock_unit(session, run.id, row.step, row.unit))["state"] == becomes:
             return
@@ -125,7 +133,8 @@ async def run_concurrent(
                 await session.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
                 if not probe.present:
                     continue
-            await session.execute(statement)
+            async with told(run, row.step, "Building" if probe.present else "Dropping"):
+                await session.execute(statement)
         except (LockNotAvailable, Transient):
             if attempt == CONCURRENT_TRIES:
                 raise
