@@ -180,6 +180,14 @@ def test_a_wrong_uri_in_a_secret_does_not_come_out() -> None:
     assert "begin with postgresql://" in caught.value.message
 
 
+@pytest.mark.parametrize(
+    "written", ["s3@cret", "s3/cret", "s3/cret@5", "s3?x@cret", "5/s3", "5?x/s3@cret", "s3@cret/5"]
+)
+def test_no_part_of_a_password_that_is_not_encoded_is_taken_for_a_host_or_database(written: str) -> None:
+    with pytest.raises(TargetError, match="percent-encoded"):
+        parse_secret({"uri": f"postgresql://app:{written}@db/shop", "password": "x", "user": "y", "dbname": "z"})
+
+
 def test_another_database_keeps_the_rest() -> None:
     settings: ConnectionSettings = parse_url(f"postgresql://app:{ENCODED}@h:1/d").with_database("other")
     assert (settings.host, settings.port, settings.dbname, settings.password) == ("h", "1", "other", PASSWORD)

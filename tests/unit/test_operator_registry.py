@@ -39,6 +39,20 @@ def test_an_object_is_finished_only_in_a_resting_state(state: State) -> None:
 
 
 @pytest.mark.parametrize(
+    "status",
+    [
+        {"state": "WaitingForWhatLaterVersionsKnow"},
+        {"revertUntil": "2026-13-45", "state": "Pending"},
+        {"handledRequests": 7, "state": "Pending"},
+    ],
+)
+def test_a_status_of_another_version_is_looked_at_again(status: dict[str, Any]) -> None:
+    seen = seen_of(an_object(status=status))
+    assert (seen.state, seen.revert_until, seen.handled) == (State.PENDING, None, ())
+    assert not seen.is_finished
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"generation": 2},

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from backstitch.core.windows import why_shut
-from backstitch.model.duration import parse_duration
+from backstitch.model.duration import DURATION, parse_duration
+from backstitch.model.rollback_spec import RollbackSpec
 from backstitch.model.windows import Freeze, Window
 
 SATURDAY_NIGHT = Window(cron="0 2 * * 6", duration="4h", time_zone="Europe/Berlin")
@@ -124,6 +125,17 @@ def test_a_freeze_that_cannot_be_is_refused(start: str, end: str, said: str) -> 
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="write such as"):
         parse_duration(text)
+
+
+@given(st.from_regex(DURATION, fullmatch=True).filter(lambda text: len(text) <= 20))
+def test_what_a_spec_may_say_is_a_time_that_can_be_added_to_now(text: str) -> None:
+    assert (datetime(2026, 1, 1, tzinfo=UTC) + parse_duration(text)).year < 3000
+
+
+@pytest.mark.parametrize("text", ["99999999999999999d", "999999999d", "9999999d"])
+def test_what_no_calendar_holds_is_refused_with_the_spec(text: str) -> None:
+    with pytest.raises(ValidationError, match="pattern"):
+        RollbackSpec.model_validate({"revertWindow": text})
 
 
 def test_durations_add_up() -> None:

@@ -27,6 +27,9 @@ _FIELDS = {
     "user": ("user", "username"),
     "password": ("password",),
 }
+_ENCODED = (
+    "A password with special characters must be percent-encoded (@ as %40, / as %2F, : as %3A, # as %23, % as %25)."
+)
 _CA_KEYS = ("ca.crt", "certificates")  # `certificates`: Service Binding's name for it
 
 
@@ -165,13 +168,16 @@ def _read_uri(uri: str) -> dict[str, str]:
     if separator and scheme not in ("postgresql", "postgres"):
         known = scheme if scheme.replace("+", "").isalnum() and len(scheme) <= 30 else "something else"
         raise ValueError(f"it must begin with postgresql:// (it begins with {known}://).")
+    # libpq would take the rest of such a password for a host, port or database, and those are shown
+    authority, _, path = uri.partition("://")[2].partition("/") if separator else ("", "", "")
+    if authority.count("@") > 1 or "@" in path.partition("?")[0]:
+        raise ValueError(f"there is an @ too many. {_ENCODED}")
     try:
         params = {key: str(value) for key, value in conninfo_to_dict(uri).items() if value is not None}
     except ProgrammingError:
-        raise ValueError(
-            "libpq does not understand it. A password with special characters must be percent-encoded "
-            "(@ as %40, / as %2F, : as %3A, # as %23, % as %25)."
-        ) from None
+        raise ValueError(f"libpq does not understand it. {_ENCODED}") from None
+    if not all(port.isdecimal() or not port for port in params.get("port", "").split(",")):
+        raise ValueError(f"the port is no number. {_ENCODED}")
     for key in ("sslpassword", "passfile", "service"):
         params.pop(key, None)  # they would bring settings from files of this machine
     return params

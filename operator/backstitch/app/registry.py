@@ -58,7 +58,7 @@ def seen_of(body: dict[str, Any]) -> Seen:
     """Read what we remember from an object as the API server gives it."""
     metadata, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
     annotations = metadata.get("annotations") or {}
-    revert_until = status.get("revertUntil")
+    handled = status.get("handledRequests")
     return Seen(
         key=Key(metadata["namespace"], metadata["name"]),
         uid=metadata["uid"],
@@ -68,7 +68,7 @@ def seen_of(body: dict[str, Any]) -> Seen:
         target=str((spec.get("targetRef") or {}).get("name", "")),
         version=str(spec.get("version", "")),
         depends_on=tuple(str(ref.get("name", "")) for ref in spec.get("dependsOn") or []),
-        state=State(status.get("state", State.PENDING)),
+        state=_state(status.get("state")),
         asked=Asked(
             retry=annotations.get(RETRY),
             rollback=annotations.get(ROLLBACK),
@@ -77,10 +77,23 @@ def seen_of(body: dict[str, Any]) -> Seen:
             pause=annotations.get(PAUSE),
             deleted="deletionTimestamp" in metadata,
         ),
-        handled=tuple(status.get("handledRequests") or ()),
+        handled=tuple(handled) if isinstance(handled, list) else (),
         held=FINALIZER in (metadata.get("finalizers") or ()),
-        revert_until=datetime.fromisoformat(revert_until) if revert_until else None,
+        revert_until=_moment(status.get("revertUntil")),
     )
+
+
+def _state(written: object) -> State:
+    """Read a state; one that only another version of ours knows is looked at again, and the ledger says what is so."""
+    return State(str(written)) if written in list(State) else State.PENDING
+
+
+def _moment(written: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(written) if isinstance(written, str) else None
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None
 
 
 class Registry:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from backstitch.model.duration import DURATION
+
 MAX_ERRORS = 10
 MAX_VALUE = 60
 
@@ -129,7 +131,7 @@ def _unknown(model: type[BaseModel], loc: tuple[str | int, ...], snake: bool) ->
 
 def _form(pattern: str) -> str:
     forms = {
-        "^([0-9]+(s|m|h|d))+$": "a duration such as 90s, 5m, 1h30m",
+        DURATION: "a duration such as 90s, 5m, 1h30m",
         "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$": "small letters, digits and dashes, such as add-full-name",
     }
     return forms.get(pattern, pattern)
