@@ -18,6 +18,7 @@ from backstitch.app import events
 from backstitch.app.backup_methods import with_backups
 from backstitch.app.events import EventPoster
 from backstitch.app.job_of import job_of
+from backstitch.app.limits import limits_of
 from backstitch.app.logs import about
 from backstitch.app.metrics import Metrics
 from backstitch.app.registry import Registry, Seen, seen_of
@@ -168,6 +169,7 @@ class _Pass:
             other_server=await parts.targets.other_server(target),
             term=parts.term(),
             stopping=parts.stopping,
+            throttle=limits_of(parts.targets, target.key, target.spec.policy, parts.clock),
         )
         world = await with_backups(world, parts.targets, target)
         busy = parts.turns.why_wait(self._key, target.identity)

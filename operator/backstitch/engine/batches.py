@@ -16,6 +16,7 @@ from backstitch.engine.context import Run
 from backstitch.engine.image_order import newest_image, straighten
 from backstitch.engine.ledger import UnitRow, lock_unit, update_unit
 from backstitch.engine.patience import HeldUp
+from backstitch.engine.throttle import Pace
 from backstitch.engine.watch import MoreTables, rows_written, see_that_all_is_watched, tables_to_watch, written_since
 from backstitch.model.sql import quote_ident, quote_literal
 from backstitch.model.units import BatchUnit
@@ -32,8 +33,17 @@ async def run_batches(run: Run, row: UnitRow, unit: BatchUnit) -> None:
         await capture_tables(run, row.step, list(unit.captures))
     if row.cursor is None:
         await _fix_the_end(run, row, unit, table)
+    try:
+        await _to_the_end(run, row, unit, table)
+    finally:
+        if run.lock_watch is not None:
+            await run.lock_watch.close()
+
+
+async def _to_the_end(run: Run, row: UnitRow, unit: BatchUnit, table: Captured) -> None:
     size = unit.batch_rows
     clock = run.world.clock
+    pace = Pace(run, unit.table, row.step)
     while True:
         run.heed_requests()
         await run.heed_deadline()
@@ -64,6 +74,7 @@ async def run_batches(run: Run, row: UnitRow, unit: BatchUnit) -> None:
             size = min(LARGEST_BATCH, size * 2)
         elif took > TARGET_S * 2:
             size = max(100, size // 2)
+        await pace.keep(took)
 
 
 async def capture_tables(run: Run, ordinal: int, rels: list[str]) -> None:

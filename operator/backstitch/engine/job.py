@@ -16,6 +16,7 @@ from backstitch.core.term import Term
 from backstitch.engine.copies import StoreCopy
 from backstitch.model.backup import TableDigest
 from backstitch.model.backup_spec import BackupProof
+from backstitch.model.lock_policy import Throttle
 from backstitch.model.record import Record
 from backstitch.model.rehearsal_spec import RehearsalSpec
 from backstitch.model.spec import Environment, MigrationSpec, TargetPolicy
@@ -90,3 +91,5 @@ class World:
     """The backups of the whole server, where backup.method is pgBackRest or cloudNativePG."""
     copies: tuple[StoreCopy, ...] = ()
     """Second places of `store`."""
+    throttle: Callable[[], Awaitable[Throttle | None]] | None = None
+    """Reads anew when backfills rest; without it the job's policy says so once and for all."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may a migration cost the application, as the target's owner says: whose waits end, how fast a backfill may be."""
+"""What may a migration cost the application, as the owner says: whose waits end, how fast a backfill may be."""
 
 from __future__ import annotations
 
@@ -54,3 +54,14 @@ class Throttle(Frozen):
     pause_ms: int | None = Field(
         default=None, description="Milliseconds to rest after every batch; default 0.", ge=0, le=60_000
     )
+
+
+_UNITS = {"kB": 10, "MB": 20, "GB": 30, "TB": 40}
+
+
+def bytes_of(size: str) -> int:
+    """Read `512MB` or `2GB`, in powers of two as PostgreSQL has them. Raises ValueError."""
+    number, unit = size[:-2], size[-2:]
+    if unit not in _UNITS or not number.isdigit():
+        raise ValueError(f"{size!r} is not a size; write such as 512MB or 2GB.")
+    return int(number) << _UNITS[unit]
