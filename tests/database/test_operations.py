@@ -120,6 +120,7 @@ async def test_an_operation_goes_forward_and_back_to_the_same_bytes_and_forward_
 
 
 def test_every_operation_has_cases_and_every_case_an_operation() -> None:
-    found = {kind: len(list((DATA / kind).glob("*.yaml"))) for kind in OPERATIONS if kind != "sql"}
+    found = {kind: len(list((DATA / kind).glob("*.yaml"))) for kind in OPERATIONS}
+    del found["sql"], found["dropOldShape"]  # needs a step before it: test_both_versions.py
     assert all(number >= 2 for number in found.values()), found
     assert {p.parent.name for p in CASES} <= set(OPERATIONS)

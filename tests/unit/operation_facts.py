@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from backstitch.model.facts import Column, Constraint, Facts, Index, Table
+from backstitch.model.in_step import InStep
 from backstitch.model.operations import Operation, StepContext
 from backstitch.model.step import Step
 
@@ -27,7 +28,15 @@ def users(**changes: Any) -> Table:
         Constraint(name="users_pkey", kind="primaryKey", definition="PRIMARY KEY (id)", columns=("id",)),
         Constraint(name="polite", kind="check", definition="CHECK ((note <> ''::text))", columns=("note",)),
     )
-    return Table(name="users", columns=columns, indexes=indexes, constraints=constraints).model_copy(update=changes)
+    table = Table(name="users", columns=columns, indexes=indexes, constraints=constraints, in_step=(WAS,))
+    return table.model_copy(update=changes)
+
+
+WAS = InStep(
+    name="backstitch_0a1b2c3d_1_step", step="was", column="was", table="users", old=("backstitch_0a1b2c3d_1",),
+    new=("email",), old_as=("was",), new_as=("was",), new_types=("text",), new_defaults=(None,), up=("was::text",),
+    down=("was::text",), seen=(), way="down", hidden=True,
+)  # fmt: skip
 
 
 def orders(action: str = "") -> Table:
@@ -36,7 +45,11 @@ def orders(action: str = "") -> Table:
         name="of_user", kind="foreignKey", columns=("user_id",), references="public.users",
         definition=f"FOREIGN KEY (user_id) REFERENCES public.users(id){action}",
     )  # fmt: skip
-    columns = (Column(name="id", type="int", not_null=True), Column(name="user_id", type="bigint", not_null=True))
+    columns = (
+        Column(name="id", type="int", not_null=True),
+        Column(name="user_id", type="bigint", not_null=True),
+        Column(name="total", type="int", default="0"),
+    )
     pkey = Index(
         name="orders_pkey", definition="", unique=True, primary=True, columns=("id",), constraint="orders_pkey"
     )
@@ -67,6 +80,22 @@ WRITTEN: dict[str, dict[str, Any]] = {
     "renameTable": {"table": "users", "to": "people"},
     "addColumn": {"table": "users", "column": "age", "type": "int"},
     "dropColumn": {"table": "users", "column": "note"},
+    "renameColumn": {"table": "users", "column": "note", "to": "remark"},
+    "changeType": {"table": "orders", "column": "total", "type": "bigint"},
+    "splitColumn": {
+        "table": "users",
+        "column": "note",
+        "into": [{"column": "short", "type": "text", "up": "left(note, 9)"}],
+        "down": "short",
+    },
+    "mergeColumns": {
+        "table": "users",
+        "columns": [{"column": "note", "down": "short"}],
+        "into": "short",
+        "type": "text",
+        "up": "note",
+    },
+    "dropOldShape": {"table": "users", "column": "was"},
     "setNotNull": {"table": "users", "column": "note"},
     "dropNotNull": {"table": "users", "column": "email"},
     "setDefault": {"table": "users", "column": "note", "default": "'y'"},

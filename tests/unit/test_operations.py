@@ -181,4 +181,9 @@ class TestAfter:
 
 
 def test_operations_that_take_away_say_so() -> None:
-    assert {k for k, op in OPERATIONS.items() if op.destructive} == {"dropTable", "dropColumn", "deleteRows"}
+    assert {k for k, op in OPERATIONS.items() if op.destructive} == {
+        "dropTable",
+        "dropColumn",
+        "dropOldShape",
+        "deleteRows",
+    }

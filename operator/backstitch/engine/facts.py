@@ -11,10 +11,12 @@ from typing import Any
 
 from backstitch.core.ports import Row, Session
 from backstitch.model.facts import Column, Constraint, ConstraintKind, Facts, Index, Table, TableKind
+from backstitch.model.in_step import TRIGGER_PREFIX, InStep
 from backstitch.model.names import OWN_SCHEMAS
 from backstitch.model.sql import QualifiedName
 
 _OURS = "backstitch\\_%"
+_IN_STEP = TRIGGER_PREFIX.replace("_", "\\_") + "%"
 _CONSTRAINT_KINDS: dict[str, ConstraintKind] = {
     "c": "check",
     "f": "foreignKey",
@@ -103,6 +105,9 @@ SELECT current_database() AS database,
         JOIN pg_catalog.pg_class r ON r.oid = CASE WHEN h.inhparent = c.oid THEN h.inhrelid ELSE h.inhparent END
         JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
         WHERE c.oid IN (h.inhparent, h.inhrelid) AND c.relkind = 'r' AND NOT c.relispartition),
+     'inStep', (SELECT coalesce(jsonb_agg(
+           pg_catalog.obj_description(t.oid, 'pg_trigger')::jsonb ORDER BY t.tgname), '[]')
+        FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname LIKE %s AND t.tgparentid = 0),
      'sequences', (SELECT coalesce(jsonb_agg(s.relname ORDER BY s.relname), '[]') FROM pg_catalog.pg_depend d
         JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S' AND s.relnamespace = c.relnamespace
         WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass
@@ -141,7 +146,8 @@ async def read_facts(
     async with session.transaction():
         before = await session.rows("SELECT current_setting('search_path') AS path")
         await session.rows("SELECT set_config('search_path', '', true)")
-        found = await session.rows(_FACTS, [list(OWN_SCHEMAS), spaces, spaces, names, names, _OURS, _OURS, _OURS])
+        ours = [_OURS, _OURS, _OURS, _IN_STEP]
+        found = await session.rows(_FACTS, [list(OWN_SCHEMAS), spaces, spaces, names, names, *ours])
         await session.rows("SELECT set_config('search_path', %s, true)", [before[0]["path"]])
     return _facts(found[0], session.server_version)
 
@@ -210,4 +216,5 @@ def _table(data: dict[str, Any]) -> Table:
         dependents=tuple(data["dependents"]),
         sequences=tuple(data["sequences"]),
         family=tuple(data["family"]),
+        in_step=tuple(InStep.model_validate(i) for i in data["inStep"]),
     )

@@ -116,7 +116,9 @@ WITH RECURSIVE users AS (
                       AND d.deptype = 'e')),
 everything AS (
   SELECT %s OR EXISTS (SELECT FROM pg_trigger t JOIN users u ON u.oid = t.tgrelid
-                        WHERE u.rel = ANY(%s) AND NOT t.tgisinternal AND t.tgname NOT LIKE 'backstitch\\_%%') AS yes),
+                        WHERE u.rel = ANY(%s) AND NOT t.tgisinternal
+                          AND ltrim(t.tgname, '~') NOT LIKE 'backstitch\\_%%')
+                        AS yes),
 reached AS (
   SELECT oid FROM users, everything WHERE yes OR rel = ANY(%s)
   UNION

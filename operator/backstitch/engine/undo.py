@@ -97,7 +97,7 @@ async def ddl_back(run: Run, row: UnitRow, unit: DdlUnit, undone: Undone) -> Non
     if unit.archive_table and await _keep_table(run, row, unit.archive_table, undone):
         statements = ()
     if unit.archive_columns and unit.table:
-        await _archive_columns(run, row, unit.table, unit.archive_columns, undone)
+        await _archive_columns(run, row, unit.table, unit.archive_columns, undone, unit.archive_where or "TRUE")
     for statement in statements:
         await run.session.execute(statement)
 
@@ -181,7 +181,9 @@ async def _keep_table(run: Run, row: UnitRow, table: str, undone: Undone) -> boo
     return True
 
 
-async def _archive_columns(run: Run, row: UnitRow, table: str, columns: tuple[str, ...], undone: Undone) -> None:
+async def _archive_columns(
+    run: Run, row: UnitRow, table: str, columns: tuple[str, ...], undone: Undone, where: str = "TRUE"
+) -> None:
     """Copy values of columns that are about to go, where they are neither NULL nor just the default."""
     found = await look_at_tables(run.session, [table])
     if not found:
@@ -203,7 +205,7 @@ async def _archive_columns(run: Run, row: UnitRow, table: str, columns: tuple[st
         wanted.append(f"({c} IS NOT NULL{same})")
     if not wanted:
         return
-    condition = " OR ".join(wanted)
+    condition = f"({' OR '.join(wanted)}) AND ({where})"
     if not await run.session.rows(f"SELECT 1 AS there FROM {name.sql} WHERE {condition} LIMIT 1"):
         return
     archive = _archive_name(run, row, f"{name.name}_{columns[0]}")

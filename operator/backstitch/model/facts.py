@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from backstitch.model.base import Frozen
+from backstitch.model.in_step import InStep
 from backstitch.model.sql import QualifiedName, parse_name
 
 ConstraintKind = Literal["check", "foreignKey", "unique", "primaryKey", "exclude", "notNull"]
@@ -71,6 +72,7 @@ class Table(Frozen):
     dependents: tuple[str, ...] = ()  # views and others that use it, for messages
     family: tuple[str, ...] = ()  # parents and children by INHERITS; partitions are not among them
     sequences: tuple[str, ...] = ()  # names of the sequences it owns (serial, identity); they move with it
+    in_step: tuple[InStep, ...] = ()  # columns of an old and a new shape that triggers of ours keep in step
     certain: bool = True  # False: an earlier raw SQL step may have changed it; look again at run time
 
     @property

@@ -10,6 +10,7 @@ from backstitch.model.operations import OPERATIONS, Operation
 from backstitch.model.operations.add_column import AddColumn
 from backstitch.model.operations.add_constraint import AddConstraint
 from backstitch.model.operations.backfill import Backfill
+from backstitch.model.operations.change_type import ChangeType
 from backstitch.model.operations.create_index import CreateIndex
 from backstitch.model.operations.create_table import CreateTable
 from backstitch.model.operations.delete_rows import DeleteRows
@@ -17,12 +18,16 @@ from backstitch.model.operations.drop_column import DropColumn
 from backstitch.model.operations.drop_constraint import DropConstraint
 from backstitch.model.operations.drop_index import DropIndex
 from backstitch.model.operations.drop_not_null import DropNotNull
+from backstitch.model.operations.drop_old_shape import DropOldShape
 from backstitch.model.operations.drop_table import DropTable
+from backstitch.model.operations.merge_columns import MergeColumns
 from backstitch.model.operations.move_rows import MoveRows
+from backstitch.model.operations.rename_column import RenameColumn
 from backstitch.model.operations.rename_table import RenameTable
 from backstitch.model.operations.run_sql import RunSql
 from backstitch.model.operations.set_default import SetDefault
 from backstitch.model.operations.set_not_null import SetNotNull
+from backstitch.model.operations.split_column import SplitColumn
 from backstitch.model.operations.update_rows import UpdateRows
 from backstitch.model.operations.upsert import Upsert
 from backstitch.model.revert import STEP_RULES, Irreversible
@@ -50,6 +55,22 @@ class Step(Frozen):
     add_column: AddColumn | None = Field(default=None, description="Add a column.")
     drop_column: DropColumn | None = Field(
         default=None, description="Drop a column; it is kept in place, hidden, until the revert window ends."
+    )
+    rename_column: RenameColumn | None = Field(
+        default=None, description="Give a column a second name, both in step until dropOldShape."
+    )
+    change_type: ChangeType | None = Field(
+        default=None, description="Change a column's type, the old values in step until dropOldShape."
+    )
+    split_column: SplitColumn | None = Field(
+        default=None, description="Give a column a second shape of several columns, both in step until dropOldShape."
+    )
+    merge_columns: MergeColumns | None = Field(
+        default=None, description="Give several columns a second shape of one, both in step until dropOldShape."
+    )
+    drop_old_shape: DropOldShape | None = Field(
+        default=None,
+        description="End keeping two shapes in step; the old columns are kept until the revert window ends.",
     )
     set_not_null: SetNotNull | None = Field(default=None, description="Make a column NOT NULL.")
     drop_not_null: DropNotNull | None = Field(default=None, description="Let a column be NULL.")

@@ -36,6 +36,7 @@ class DdlUnit(Frozen):
     table: str | None = None  # "schema.name" of the table it locks, for messages and sizes
     # Before `backward` runs, values of these columns are copied to an archive table, if there are any:
     archive_columns: tuple[str, ...] = ()
+    archive_where: str | None = None  # only of rows that fulfil this condition
     # Instead of `backward`, this new table is moved to quarantine when the application has put rows into it:
     archive_table: str | None = None
     # What finally removes the quarantined objects, once the revert window has ended:
@@ -70,6 +71,9 @@ class BatchUnit(Frozen):
     statements: tuple[BatchStatement, ...]
     captures: tuple[str, ...]  # tables whose changed rows are kept as images
     batch_rows: int = 1000
+    # Only columns are written that this step made and that go on the way back. Without triggers of the application,
+    # which could write more, no images are kept: they would be half of what is written, and never be read.
+    own_columns: bool = False
 
 
 class RowsUnit(Frozen):

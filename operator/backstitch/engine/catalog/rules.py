@@ -66,7 +66,7 @@ TRIGGERS = f"""
   jsonb_build_object('parent', nullif(g.tgparentid, 0), 'constraint', g.tgconstraint <> 0)
 FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE NOT g.tgisinternal AND {not_ours("g.tgname")} AND {_USER_TABLE}
+WHERE NOT g.tgisinternal AND {not_ours("pg_catalog.ltrim(g.tgname, '~')")} AND {_USER_TABLE}
 """
 
 RULES = f"""

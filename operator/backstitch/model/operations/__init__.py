@@ -5,6 +5,7 @@ from backstitch.model.operations.add_column import AddColumn
 from backstitch.model.operations.add_constraint import AddConstraint
 from backstitch.model.operations.backfill import Backfill
 from backstitch.model.operations.base import Operation, StepContext
+from backstitch.model.operations.change_type import ChangeType
 from backstitch.model.operations.create_index import CreateIndex
 from backstitch.model.operations.create_table import CreateTable
 from backstitch.model.operations.delete_rows import DeleteRows
@@ -12,12 +13,16 @@ from backstitch.model.operations.drop_column import DropColumn
 from backstitch.model.operations.drop_constraint import DropConstraint
 from backstitch.model.operations.drop_index import DropIndex
 from backstitch.model.operations.drop_not_null import DropNotNull
+from backstitch.model.operations.drop_old_shape import DropOldShape
 from backstitch.model.operations.drop_table import DropTable
+from backstitch.model.operations.merge_columns import MergeColumns
 from backstitch.model.operations.move_rows import MoveRows
+from backstitch.model.operations.rename_column import RenameColumn
 from backstitch.model.operations.rename_table import RenameTable
 from backstitch.model.operations.run_sql import RunSql
 from backstitch.model.operations.set_default import SetDefault
 from backstitch.model.operations.set_not_null import SetNotNull
+from backstitch.model.operations.split_column import SplitColumn
 from backstitch.model.operations.update_rows import UpdateRows
 from backstitch.model.operations.upsert import Upsert
 
@@ -29,6 +34,11 @@ OPERATIONS: dict[str, type[Operation]] = {
         RenameTable,
         AddColumn,
         DropColumn,
+        RenameColumn,
+        ChangeType,
+        SplitColumn,
+        MergeColumns,
+        DropOldShape,
         SetNotNull,
         DropNotNull,
         SetDefault,

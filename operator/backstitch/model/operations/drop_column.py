@@ -84,7 +84,7 @@ class DropColumn(Operation):
                     *(statement for k in mentions for statement in add_constraint(table, k)),
                 ),
                 table=str(name),
-                purge=(_purge(context.reserved()),),
+                purge=(purge_parked(context.reserved()),),
             )
         )
         return tuple(units)
@@ -113,7 +113,7 @@ class DropColumn(Operation):
         return table is not None and table.column(self.column) is None
 
 
-def _purge(parked: str) -> str:
+def purge_parked(parked: str) -> str:
     """Give the statement that drops the parked column for good, wherever its table has been moved or renamed to."""
     return (
         "DO $backstitch$ DECLARE found regclass; BEGIN "
