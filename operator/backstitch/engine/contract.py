@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from backstitch.core.decide import Asked
 from backstitch.core.ports import Session
 from backstitch.engine.job import Job, World
 from backstitch.engine.ledger import Entry, latest_entry
@@ -46,6 +47,12 @@ async def run_contract(job: Job, world: World, entry: Entry, record: Record, run
     later = contract_of(entry.whole)
     assert later is not None
 
+    def requests() -> Asked:
+        """Leave out what the migration itself has acted on."""
+        asked = world.requests()
+        old = f"cancel:{asked.cancel}" in entry.handled
+        return replace(asked, cancel=None) if old else asked
+
     async def observe(inner: Record) -> None:
         await world.observe(joined(record, later, inner))
 
@@ -54,7 +61,7 @@ async def run_contract(job: Job, world: World, entry: Entry, record: Record, run
         later,
         await run_here(
             replace(job, name=job.name + CONTRACT_SUFFIX, spec=later, follows=job.name, siblings=()),
-            replace(world, observe=observe),
+            replace(world, observe=observe, requests=requests),
         ),
     )
 

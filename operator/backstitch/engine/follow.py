@@ -116,16 +116,31 @@ async def _affected(run: Run) -> list[Captured]:
     named = touched_tables(run.entry.spec, run.entry.sources)
     rows = await run.session.rows(AFFECTED, (named is None, sorted(named or ()), sorted(named or ())))
     tables = await look_at_tables(run.session, [], [r["oid"] for r in rows])
-    keyless = [t.rel for t in tables if not t.key and t.rel in (named or ())]
+    unfit = await _unfit(run.session, tables)
+    keyless = [t.rel for t in tables if t.oid in unfit and t.rel in (named or ())]
     unlogged = [r["rel"] for r in rows if r["unlogged"] and r["rel"] in (named or ())]
     if keyless or unlogged:
         raise BackupFailed(
-            f"rollback.capture needs a primary key (or a unique key without NULLs) and a logged table, and "
-            f"{(keyless or unlogged)[0]} has not. Add a key, or leave capture out.",
+            "rollback.capture needs a primary key (or a unique key without NULLs), not a deferrable one, and a logged "
+            f"table, and {(keyless or unlogged)[0]} has not. Add a key, or leave capture out.",
             reason="NoKey",
         )
     skipped = {r["rel"] for r in rows if r["unlogged"]}
-    return [t for t in tables if t.key and t.rel not in skipped]
+    return [t for t in tables if t.oid not in unfit and t.rel not in skipped]
+
+
+async def _unfit(session: Session, tables: list[Captured]) -> set[int]:
+    """Give the tables whose writes cannot be told apart by their keys: two rows may have one key for a moment, where
+    the key is deferrable, and then the order of the changes does not say which of them is meant."""
+    rows = await session.rows(
+        "SELECT i.indrelid::bigint AS oid, ARRAY(SELECT a.attname::text FROM unnest(i.indkey) WITH ORDINALITY k(num, "
+        "ord) JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.num WHERE k.ord <= i.indnkeyatts "
+        "ORDER BY k.ord) AS key FROM pg_index i WHERE i.indrelid = ANY(%s::bigint[]::oid[]) AND i.indisunique "
+        "AND NOT i.indimmediate",
+        ([t.oid for t in tables],),
+    )
+    late = {(r["oid"], tuple(r["key"])) for r in rows}
+    return {t.oid for t in tables if not t.key or (t.oid, t.key) in late}
 
 
 async def _follow_one(session: Session, migration_id: int, table: Captured) -> None:

@@ -43,10 +43,13 @@ async def run_accepting(run: Run, row: UnitRow, unit: SqlUnit) -> None:
 
 
 async def rung_that_stands_in(run: Run) -> Literal["restoreBackup"] | None:
-    """Give `restoreBackup` where something was done that only the backup can take back, else None."""
+    """Give `restoreBackup` where something was done that only the backup can take back, else None.
+
+    The same after it was taken back: who comes after a kill then must not climb another rung.
+    """
     for row in await read_units(run.session, run.id):
         unit = row.body
-        stuck = row.state == "done" and (row.reverse or {}).get("noWayBack")
+        stuck = row.state in ("done", "undone") and (row.reverse or {}).get("noWayBack")
         if stuck and isinstance(unit, SqlUnit) and unit.accepts == "restoreBackup":
             return "restoreBackup"
     return None

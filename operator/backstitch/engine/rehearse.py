@@ -68,6 +68,7 @@ async def rehearse(
     measured = Measured(
         rewritten_bytes=max((0, *tracer.rewritten_bytes.values())),
         strategy=(job.spec.rollback.strategy if job.spec.rollback else None) or "auto",
+        irreversible=any(step.irreversible for _, step in job.spec.steps()),
         deadline=job.spec.deadline or DEFAULT_DEADLINE,
     )
     allowed = allowed_by(job.spec)

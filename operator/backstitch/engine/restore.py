@@ -44,9 +44,11 @@ SELECT pid, usename::text AS role, coalesce(application_name, '') AS application
   FROM pg_catalog.pg_stat_activity WHERE datname = %s AND pid <> %s AND usesysid IS NOT NULL
 """
 _PREPARED = "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = %s ORDER BY gid"
+# Captured writes come from the application's sessions while the ledger is copied, and are of use to nobody after it:
+# the restored tables are others than those they were captured on.
 _LEDGER_TABLES = """
 SELECT c.relname::text AS name FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
- WHERE n.nspname = 'backstitch' AND c.relkind = 'r' ORDER BY 1
+ WHERE n.nspname = 'backstitch' AND c.relkind = 'r' AND c.relname <> 'app_changes' ORDER BY 1
 """
 
 

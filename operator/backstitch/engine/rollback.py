@@ -22,8 +22,9 @@ async def roll_back(run: Run) -> RollbackRecord:
     """Undo everything, prove it, and give what was done. Raises RollbackFailed where a person must look."""
     began = run.world.clock.monotonic()
     strategy = (run.entry.spec.rollback.strategy if run.entry.spec.rollback else None) or "auto"
+    stands_in = await rung_that_stands_in(run)
     if strategy == "auto":
-        strategy = await rung_that_stands_in(run) or strategy
+        strategy = stands_in or strategy
     so_far = run.record.rollback or RollbackRecord()
     if strategy == "none":
         raise RollbackFailed(
@@ -37,7 +38,8 @@ async def roll_back(run: Run) -> RollbackRecord:
     undone = Undone()
     if strategy == "auto":
         so_far = await _count_first(run, so_far)
-    if strategy == "restoreBackup" and wanted(run):
+    captured = wanted(run) and stands_in is None  # what a step took away for good is not among captured rows
+    if strategy == "restoreBackup" and captured:
         try:
             so_far = await captured_restore(run, so_far)
         except NotThisWay as signal:
@@ -52,7 +54,7 @@ async def roll_back(run: Run) -> RollbackRecord:
     else:
         undone = await undo_all(run)
     await stop_capture(run)
-    proof = await prove(run, await judge_exactly(run) if wanted(run) else None)
+    proof = await prove(run, await judge_exactly(run) if captured else None)
     record = so_far.model_copy(
         update={
             "rung": max(so_far.rung, 2 if undone.rows.restored or so_far.rows_restored else 1),

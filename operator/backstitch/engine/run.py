@@ -112,10 +112,14 @@ class _Pass:
         self.world = world
         self.session = session
         self.digest = content_digest(job.spec, job.sources)
+        self.heard: tuple[
+            str, ...
+        ] = ()  # what people asked when the course was chosen; later ones are still to be heeded
 
     async def go(self) -> Record:
         entry = await self._latest()
         asked = self.world.requests()
+        self.heard = asked.tokens()
         match decide(_past(entry), self.digest, asked):
             case Course.REST:
                 assert entry is not None
@@ -235,7 +239,7 @@ class _Pass:
                     plan_digest=plan.digest,
                     sources=job.sources,
                     environment=job.environment,
-                    handled=self.world.requests().tokens(),
+                    handled=self.heard,
                     approved_by=approved.by,
                 )
         except StatementFailed as error:

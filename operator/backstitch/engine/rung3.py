@@ -56,7 +56,7 @@ async def captured_restore(run: Run, so_far: RollbackRecord) -> RollbackRecord:
     manifest, ports = await _backup(run)
     try:
         await _restore(run, manifest, ports)
-    except StatementFailed as error:
+    except (StatementFailed, BackupFailed) as error:
         raise NotThisWay(error.message) from error
     await _after(run)
     did = await run.session.rows("SELECT rows, pause_ms FROM backstitch.restores WHERE migration_id = %s", (run.id,))
@@ -165,6 +165,8 @@ async def _switch(run: Run) -> None:
     """Hold the application's writes, and do the rest. Raises NotThisWay where other rows are in the way."""
     clock = run.world.clock
     tables = [p.table for p in await places(run.session, run.id)]
+    if not tables:
+        raise StatementFailed("Every table that was followed is gone.")
     names = ", ".join(t.sql for t in tables)
 
     async def once() -> None:
@@ -210,7 +212,7 @@ async def _all_back(run: Run) -> None:
     now = await places(session, run.id)
     strange = [p.table.rel for p in now if not p.as_before]
     if strange or len(now) != len(await followed(session, run.id)):
-        raise StatementFailed(f"The columns of {', '.join(strange) or 'a table'} are not what they were.")
+        raise StatementFailed(f"The columns or the key of {', '.join(strange) or 'a table'} are not what they were.")
     compared = {p.table.oid for p in found if p.as_before}
     for place in now:
         if place.table.oid not in compared:

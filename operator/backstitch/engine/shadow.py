@@ -33,7 +33,7 @@ class Place:
     table: Captured
     types: dict[str, str]
     start: frozenset[str]  # the columns it had at the start
-    as_before: bool  # it has all of those, with the same types
+    as_before: bool  # it has all of those, with the same types, and its key is the one of the start
 
     @property
     def shadow(self) -> str:
@@ -118,7 +118,7 @@ def _texts(names: list[str] | tuple[str, ...]) -> str:
 async def places(session: Session, migration_id: int) -> list[Place]:
     """Give the followed tables as they are now, in the order of their oids."""
     rows = await session.rows(
-        "SELECT a.root AS oid, ARRAY(SELECT jsonb_object_keys(a.types)) AS start, "
+        "SELECT a.root AS oid, a.key, ARRAY(SELECT jsonb_object_keys(a.types)) AS start, "
         "NOT EXISTS (SELECT FROM jsonb_each_text(a.types) s WHERE NOT EXISTS ("
         "SELECT FROM pg_attribute n WHERE n.attrelid = a.root::oid AND n.attname = s.key AND NOT n.attisdropped "
         "AND format_type(n.atttypid, n.atttypmod) = s.value)) AS same "
@@ -127,7 +127,12 @@ async def places(session: Session, migration_id: int) -> list[Place]:
     )
     known = {r["oid"]: r for r in rows}
     return [
-        Place(t, await column_types(session, t), frozenset(known[t.oid]["start"]), known[t.oid]["same"])
+        Place(
+            t,
+            await column_types(session, t),
+            frozenset(known[t.oid]["start"]),
+            known[t.oid]["same"] and list(t.key) == known[t.oid]["key"],
+        )
         for t in await look_at_tables(session, [], list(known))
     ]
 

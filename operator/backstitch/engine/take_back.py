@@ -58,6 +58,8 @@ async def take_back(
         if not isinstance(found, Entry):
             state, reason, message = found
             return say(state, reason, message, again_after_s=AGAIN_S if state is State.WAITING else None)
+        if not await _forget_refusal(session, job, found, fence):
+            return say(State.WAITING, HELD, "Waits for its turn at the database.", again_after_s=AGAIN_S)
         begun = found
 
     async def observe(record: Record) -> None:
@@ -112,10 +114,24 @@ async def _begun(session: Session, job: Job, named: str) -> Entry | None:
         return None
     rows = await session.rows(
         "SELECT id FROM backstitch.migrations WHERE namespace = %s AND name = %s AND handled ? %s "
-        "ORDER BY attempt DESC LIMIT 1",
+        "AND state <> 'Succeeded' ORDER BY attempt DESC LIMIT 1",
         (job.namespace, named, f"rollback:{_request(job)}"),
     )
     return await entry_by_id(session, rows[0]["id"]) if rows else None
+
+
+async def _forget_refusal(session: Session, job: Job, named: Entry, take_fence: TakeFence) -> bool:
+    """Take back the word that the named one has acted on our request, where it had only refused it at that time."""
+    token = f"rollback:{_request(job)}"
+    if token not in named.handled:
+        return True
+    fence = await take_fence()
+    if fence is None:
+        return False
+    async with session.transaction():
+        await fence.check()
+        await update_migration(session, named.id, handled=[t for t in named.handled if t != token])
+    return True
 
 
 async def _may_begin(session: Session, job: Job, named: str) -> Entry | tuple[State, str, str]:
