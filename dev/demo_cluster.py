@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -67,7 +69,9 @@ class Stage:
 
     def set_up(self) -> None:
         """Install the CRDs, start the operator, and give it the shop's database."""
-        screen.step("Installing the two CRDs: MigrationTarget (a database) and DatabaseMigration (a change of one)")
+        screen.step(
+            "Installing the CRDs: MigrationTarget (a database), DatabaseMigration (a change), MigrationApproval (a yes)"
+        )
         screen.command("kubectl apply --server-side -f crds/")
         self._found_crds = _CRD in self.api.run_kubectl("get", "crd", "-o", "name")
         self.api.install_crds(ROOT / "crds")
@@ -94,6 +98,25 @@ class Stage:
         self.kubectl("wait", "--for=condition=Ready", "migrationtarget/shop", "--timeout=60s")
         self.show("get", "migrationtargets")
 
+    def approve(self, name: str) -> None:
+        """Read the plan and say yes to it, as the person whom this cluster's admin stands for."""
+        screen.step("Production asks for a person's yes. Somebody reads the plan and gives it:")
+        digest = self.kubectl("get", "dbm", name, "-o", "jsonpath={.status.planDigest}")
+        for arguments in (["plan", name], ["approve", name, "--digest", digest, "--comment", "read it, looks right"]):
+            screen.command(f"kubectl dbmigrations {shlex.join(arguments)}")
+            path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+            done = subprocess.run(
+                [str(self.api.kubectl), "dbmigrations", "-n", NAMESPACE, *arguments],
+                env={**os.environ, "PATH": path, "KUBECONFIG": str(self.api.kubeconfig)},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+            for line in (done.stdout + done.stderr).splitlines()[:_PLAN_LINES]:
+                screen.output(line)
+
     def take_down(self) -> None:
         """Stop the operator; from a cluster that stays, take away what was put there."""
         self.operator.stop()
@@ -112,6 +135,7 @@ class Stage:
                 self.api.run_kubectl("delete", "-f", str(ROOT / "crds"), "--timeout=60s")
 
 
+_PLAN_LINES = 24
 _CRD = "databasemigrations.backstitch.dev"
 _TARGET = """\
 apiVersion: backstitch.dev/v1alpha1
@@ -119,7 +143,7 @@ kind: MigrationTarget
 metadata:
   name: shop
 spec:
-  environment: production   # a proven backup before each change, no reset, SQL hazards refuse
+  environment: production   # a person's yes, a proven backup before each change, no reset, SQL hazards refuse
   secretRef: {{name: shop-database, sslMode: prefer}}
   backup: {{url: "file://{folder}"}}   # s3://bucket/prefix in real life
   # A rehearsal on a copy would stop the second story before it touched anything; the demo shows what happens without.
@@ -161,6 +185,7 @@ def _watch(stage: Stage, name: str) -> str:
     """Show `kubectl get -w` until the migration rests; gives the state it rests in, or the last one seen."""
     screen.command(f"kubectl get dbmigrations {name} --watch")
     state = ""
+    approved = False
     shown: tuple[str, ...] = ()
     screen.table(_ROW.format(*_HEADS))
     with _watched(stage, name) as lines:
@@ -172,6 +197,9 @@ def _watch(stage: Stage, name: str) -> str:
             if news != shown:
                 screen.table(_ROW.format(*row))
             shown = news
+            if state == State.AWAITING_APPROVAL and not approved:
+                approved = True
+                stage.approve(name)
             if state in RESTING:
                 return state
     return state or "without a state"
@@ -183,7 +211,7 @@ def _coarse(progress: str) -> str:
 
 
 _HEADS = ("NAME", "STATE", "PHASE", "PROGRESS", "READY", "AGE")
-_ROW = "{:<20}  {:<11}  {:<8}  {:<9}  {:<6}  {}"
+_ROW = "{:<20}  {:<16}  {:<8}  {:<9}  {:<6}  {}"
 
 
 def cells(line: str) -> tuple[str, ...] | None:
