@@ -11,6 +11,7 @@ from backstitch.core.ports import Session
 from backstitch.core.trace import without_literals
 from backstitch.model.duration import parse_duration
 from backstitch.model.lock_policy import EndBlockers
+from backstitch.model.sql import RELATIONS_NAMED
 
 HEAD = 80
 MOST = 20
@@ -64,13 +65,13 @@ async def holders_of(session: Session, table: str | None) -> tuple[Blocker, ...]
         return ()
     rows = await session.rows(
         f"{_ACTIVITY} WHERE a.pid <> pg_backend_pid() AND EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid "
-        "AND l.granted AND l.locktype = 'relation' AND l.relation = to_regclass(%s)) "
+        f"AND l.granted AND l.locktype = 'relation' AND l.relation IN {RELATIONS_NAMED}) "
         f"ORDER BY a.xact_start LIMIT {MOST}",
         (table,),
     )
     prepared = await session.rows(
         f"{_PREPARED} WHERE p.database = current_database() AND EXISTS (SELECT FROM pg_locks h WHERE "
-        f"h.relation = to_regclass(%s) AND {_OF_PREPARED}) ORDER BY p.prepared LIMIT {MOST}",
+        f"h.relation IN {RELATIONS_NAMED} AND {_OF_PREPARED}) ORDER BY p.prepared LIMIT {MOST}",
         (table,),
     )
     return (*(_session(r) for r in rows), *(_prepared(r) for r in prepared))

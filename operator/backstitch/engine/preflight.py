@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from backstitch.core.ports import Session
 from backstitch.engine.context import Run
+from backstitch.model.sql import RELATIONS_NAMED
 from backstitch.model.states import State
 
 LOOK_S = 0.3
@@ -16,28 +17,28 @@ OLD_S = 2.0
 
 # Each row: a word for the status, and who. In the order in which they are told.
 # A vacuum against wraparound is not cancelled by those who wait for it, so every strong lock would wait to its end.
-_VACUUM = """
+_VACUUM = f"""
 SELECT 'WaitsForVacuum' AS reason, format('pid %%s (autovacuum to prevent wraparound of %%s)', a.pid, p.relid::regclass)
        AS who FROM pg_stat_activity a JOIN pg_stat_progress_vacuum p USING (pid)
- WHERE p.datname = current_database() AND p.relid = to_regclass(%s) AND a.backend_type = 'autovacuum worker'
+ WHERE p.datname = current_database() AND p.relid IN {RELATIONS_NAMED} AND a.backend_type = 'autovacuum worker'
    AND a.query LIKE '%%(to prevent wraparound)%%'
 """
 # A prepared transaction that has written the table keeps every lock that writers exclude, for as long as it is there.
-_PREPARED = """
+_PREPARED = f"""
 SELECT 'WaitsForPrepared', format('prepared transaction %%s of %%s, %%s s old', p.gid, p.owner,
        extract(epoch FROM clock_timestamp() - p.prepared)::int)
   FROM pg_prepared_xacts p WHERE p.database = current_database() AND EXISTS (
        SELECT FROM pg_locks h JOIN pg_locks t ON t.virtualtransaction = h.virtualtransaction AND t.pid IS NULL
-        WHERE h.pid IS NULL AND h.granted AND h.relation = to_regclass(%s) AND h.mode <> 'AccessShareLock'
+        WHERE h.pid IS NULL AND h.granted AND h.relation IN {RELATIONS_NAMED} AND h.mode <> 'AccessShareLock'
           AND t.locktype = 'transactionid' AND t.transactionid = p.transaction)
 """
-_WRITER = """
+_WRITER = f"""
 SELECT 'WaitsForLock', format('pid %%s (%%s, %%s, in its transaction for %%s s)', a.pid,
        coalesce(nullif(a.application_name, ''), 'no application_name'), coalesce(a.state, 'state unknown'),
        extract(epoch FROM clock_timestamp() - a.xact_start)::int)
   FROM pg_stat_activity a
  WHERE a.pid <> pg_backend_pid() AND a.xact_start < clock_timestamp() - make_interval(secs => %s)
-   AND EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.granted AND l.relation = to_regclass(%s)
+   AND EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.granted AND l.relation IN {RELATIONS_NAMED}
                AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'ShareUpdateExclusiveLock'))
 """
 # A concurrent build waits for every transaction of the database that has an older snapshot, and holds back vacuum

@@ -112,9 +112,8 @@ async def _fetch_parents(source: Session, copy: Session, key: dict[str, Any], ta
         for n, (column, kind) in enumerate(zip(key["parent_columns"], key["types"], strict=True))
     )
     rows = await source.rows(
-        f"SELECT p.tableoid::regclass::text AS rel, to_jsonb(p)::text AS row FROM jsonb_array_elements(%s::jsonb) k "
-        f"JOIN {parent} p ON {match}",
-        [json.dumps([m["key"] for m in missing])],
+        f"SELECT p.tableoid::regclass::text AS rel, to_jsonb(p)::text AS row FROM jsonb_array_elements("
+        f"{quote_literal(json.dumps([m['key'] for m in missing]))}::jsonb) k JOIN {parent} p ON {match}"
     )
     by_table: dict[str, list[str]] = {}
     for row in rows:  # of a partitioned parent: into the partition that holds it

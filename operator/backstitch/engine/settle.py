@@ -58,15 +58,15 @@ async def _early_batch(run: Run, place: Place, last: str) -> str | None:
     silenced = await silence_triggers(session, table)
     reached = str(keys[-1]["key"])
     batch = f"SELECT key FROM backstitch.todo WHERE root = {table.oid} AND key > %s::jsonb AND key <= %s::jsonb"
-    same = same_key(table, place.types, "t").replace("%", "%%")
+    same, name = (text.replace("%", "%%") for text in (same_key(table, place.types, "t"), table.sql))
     await session.execute(
-        f"WITH mine AS (SELECT i.key FROM {table.sql} t JOIN ({batch}) i ON {same} FOR UPDATE OF t SKIP LOCKED) "
+        f"WITH mine AS (SELECT i.key FROM {name} t JOIN ({batch}) i ON {same} FOR UPDATE OF t SKIP LOCKED) "
         f"UPDATE backstitch.todo d SET held = 'locked' FROM mine WHERE d.root = {table.oid} AND d.key = mine.key",
         (last, reached),
     )
     await session.execute(
         f"UPDATE backstitch.todo d SET held = 'absent' FROM ({batch}) i WHERE d.root = {table.oid} AND d.key = i.key "
-        f"AND d.held IS NULL AND NOT EXISTS (SELECT FROM {table.sql} t WHERE {same})",
+        f"AND d.held IS NULL AND NOT EXISTS (SELECT FROM {name} t WHERE {same})",
         (last, reached),
     )
     await replay(session, run.id, EVERYTHING)  # what was written to the rows we now hold is committed, so it is in it

@@ -11,6 +11,7 @@ from backstitch.core.ports import Row
 from backstitch.engine.context import Run
 from backstitch.model.duration import parse_duration
 from backstitch.model.lock_policy import Throttle, bytes_of
+from backstitch.model.sql import RELATIONS_NAMED
 from backstitch.model.states import State
 
 LOOK_S = 1.0
@@ -18,14 +19,14 @@ REST_S = 0.5
 
 # pg_stat_replication shows lags to members of pg_monitor only; the others can be read by everybody. What waits to be
 # archived is counted from positions, because the list of files is for pg_monitor too.
-_LOOK = """
+_LOOK = f"""
 SELECT (SELECT max(extract(epoch FROM replay_lag))::float FROM pg_stat_replication) AS lag_s,
        (SELECT max(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn))::bigint FROM pg_replication_slots) AS slot_bytes,
        (SELECT floor(greatest(0, pg_wal_lsn_diff(pg_current_wal_lsn(), (substr(last_archived_wal, 9, 8) || '/' ||
                  to_hex((('x' || substr(last_archived_wal, 17, 8))::bit(32)::bigint * size)))::pg_lsn)) / size)::int - 1
           FROM pg_stat_archiver, LATERAL (SELECT pg_size_bytes(current_setting('wal_segment_size')) AS size) s
-         WHERE current_setting('archive_mode') <> 'off' AND last_archived_wal ~ '^[0-9A-F]{24}$') AS files,
-       EXISTS (SELECT FROM pg_stat_progress_vacuum WHERE relid = to_regclass(%s)) AS vacuum
+         WHERE current_setting('archive_mode') <> 'off' AND last_archived_wal ~ '^[0-9A-F]{{24}}$') AS files,
+       EXISTS (SELECT FROM pg_stat_progress_vacuum WHERE relid IN {RELATIONS_NAMED}) AS vacuum
 """
 
 

@@ -88,6 +88,13 @@ async def _undo_ddl(run: Run, row: UnitRow, unit: DdlUnit, undone: Undone) -> No
             await ddl_back(run, row, unit, undone)
             await update_unit(run.session, run.id, row.step, row.unit, state="undone")
 
+    for statement in unit.carry_back:
+
+        async def carry(statement: str = statement) -> None:
+            async with run.transaction(lock_timeout_ms=0):
+                await run.session.execute(statement)
+
+        await run.patiently(statement[:60], unit.table, row.step, carry)
     await run.patiently((unit.backward or ("Undo",))[0][:60], unit.table, row.step, once)
 
 
@@ -167,8 +174,7 @@ async def _keep_table(run: Run, row: UnitRow, table: str, undone: Undone) -> boo
     name = found[0]
     rows = await run.session.rows(
         f"SELECT 1 AS theirs FROM {name.sql} WHERE xmin::text::bigint NOT IN (SELECT (w.xid::text::numeric "
-        "%% 4294967296)::bigint FROM backstitch.writes w WHERE w.migration_id = %s) LIMIT 1",
-        (run.id,),
+        f"% 4294967296)::bigint FROM backstitch.writes w WHERE w.migration_id = {run.id}) LIMIT 1"
     )
     if not rows:
         return False

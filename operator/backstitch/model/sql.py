@@ -8,6 +8,12 @@ from typing import NamedTuple
 DEFAULT_SCHEMA = "public"
 MAX_IDENTIFIER_BYTES = 63  # NAMEDATALEN - 1; PostgreSQL truncates longer names silently
 
+RELATIONS_NAMED = (
+    "(SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE n.nspname || '.' || c.relname = %s)"
+)
+"""SQL that finds what a parameter written as `str(QualifiedName)` names; to_regclass would fold case and split dots."""
+
 
 class QualifiedName(NamedTuple):
     """A relation's schema and name, unquoted."""
