@@ -52,6 +52,7 @@ class InStep(Frozen):
     way: Way = "both"
     hidden: bool = False  # the old columns have reserved names: facts do not show them
     not_null: bool = False  # of hidden old columns
+    not_null_name: str | None = None  # from PostgreSQL 18 on
     held: tuple[Held, ...] = ()
 
     @property
@@ -61,12 +62,9 @@ class InStep(Frozen):
 
     def made(self, table: QualifiedName, *, filling: bool = False) -> tuple[str, ...]:
         """Give the statements that make function, trigger and marker, for one transaction."""
-        return (self.function(filling=filling), *self.trigger_made(table))
-
-    def trigger_made(self, table: QualifiedName) -> tuple[str, ...]:
-        """Give the statements that make the trigger with its marker, on a function that is there."""
         on = f"{quote_ident(self.trigger)} ON {table.sql}"
         return (
+            self.function(filling=filling),
             f"CREATE TRIGGER {quote_ident(self.trigger)} BEFORE INSERT OR UPDATE ON {table.sql} "
             f"FOR EACH ROW EXECUTE FUNCTION {self._function}()",
             # also where rows come by logical replication, or with session_replication_role = replica
@@ -104,13 +102,26 @@ class InStep(Frozen):
 
     def old_again(self, table: QualifiedName) -> str:
         """Give the statement that makes old values from new ones, where they are out of step."""
-        columns = ", ".join(quote_ident(c) for c in self.old)
-        values = f"SELECT {', '.join(f'({e})' for e in self.down)} {self._from(self.down, 'down', '')}"
-        return f"UPDATE {table.sql} SET ({columns}) = ({values}) WHERE {self.out_of_step()}"
+        row = "backstitch_row."
+        columns, olds = (
+            ", ".join(quote_ident(c) for c in self.old),
+            ", ".join(f"{row}{quote_ident(c)}" for c in self.old),
+        )
+        values, known = ", ".join(f"({e})" for e in self.down), self._from(self.down, "down", row)
+        # Where an expression loses something, up(old) may not be new and yet old is what it must be.
+        same = f"ROW({olds})::text IS NOT DISTINCT FROM ROW({values})::text"
+        return (
+            f"UPDATE {table.sql} AS backstitch_row SET ({columns}) = (SELECT {values} {known}) "
+            f"WHERE (SELECT {self._differs(row)}) AND NOT (SELECT {same} {known})"
+        )
 
     def _differs(self, row: str) -> str:
         new = ", ".join(f"{row}{quote_ident(c)}" for c in self.new)
         return f"{_differ(_casts(self.up, self.new_types), new)} {self._from(self.up, 'up', row)}"
+
+    def old_row(self, row: str) -> str:
+        """Give a FROM clause in which `up` finds its columns, out of a record's fields."""
+        return self._from((*self.up, *(quote_ident(c) for c in self.old_as)), "up", f"{row}.")
 
     def _from(self, expressions: tuple[str, ...], way: Way, row: str) -> str:
         """Give the row as expressions know it: `up` names the old columns, `down` the new ones."""

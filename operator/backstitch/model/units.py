@@ -34,6 +34,9 @@ class DdlUnit(Frozen):
     backward: tuple[str, ...]  # in the order to run
     lock: LockClass = "exclusive"
     table: str | None = None  # "schema.name" of the table it locks, for messages and sizes
+    # Before `backward` and by itself: gives rows that the application has written what follows from what it wrote. They
+    # stay the application's. Running it again does no harm.
+    carry_back: tuple[str, ...] = ()
     # Before `backward` runs, values of these columns are copied to an archive table, if there are any:
     archive_columns: tuple[str, ...] = ()
     archive_where: str | None = None  # only of rows that fulfil this condition
@@ -71,6 +74,7 @@ class BatchUnit(Frozen):
     statements: tuple[BatchStatement, ...]
     captures: tuple[str, ...]  # tables whose changed rows are kept as images
     batch_rows: int = 1000
+    sets: tuple[str, ...] = ()  # columns that the only statement sets, an UPDATE of `table` alone
     # Only columns are written that this step made and that go on the way back. Without triggers of the application,
     # which could write more, no images are kept: they would be half of what is written, and never be read.
     own_columns: bool = False

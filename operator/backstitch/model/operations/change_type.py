@@ -123,6 +123,7 @@ class ChangeType(Operation):
                 "way": "down",
                 "hidden": True,
                 "not_null": self._old(table).not_null,
+                "not_null_name": name(named.name) if (named := not_null_name(table, self.column)) is not None else None,
                 "held": held,
             }
         )
@@ -143,9 +144,11 @@ class ChangeType(Operation):
         column, hidden, new = (quote_ident(c) for c in (self.column, after.old[0], before.new[0]))
         old = self._old(table)
         default = self.default or (f"({old.default})::{self.type}" if old.default is not None else None)
-        renames, again, back = list[str](), list[str](), list[str]()  # exchanged both ways; forward only; back only
+        renames, again = list[str](), list[str]()
         behind = {i.constraint for i in indexes_of(table, self.column) if i.constraint is not None}
-        for known in (*(c.name for c in constraints_of(table, self.column)), *sorted(behind)):
+        not_null = not_null_name(table, self.column)
+        known_too = (*sorted(behind), *((not_null.name,) if not_null is not None else ()))
+        for known in (*(c.name for c in constraints_of(table, self.column)), *known_too):
             renames += _swap(f"{alter} RENAME CONSTRAINT", "", known, namer(known), context.reserved("_x"))
         for index in indexes_of(table, self.column):
             if index.constraint is None:
@@ -153,15 +156,10 @@ class ChangeType(Operation):
                 renames += _swap("ALTER INDEX", schema, index.name, namer(index.name), context.reserved("_x"))
             if index.clustered:
                 again.append(f"{alter} CLUSTER ON {quote_ident(index.name)}")
-        not_null = not_null_name(table, self.column)
-        if not_null is not None:  # its copy has a name of the server's choice, and may keep it
-            spare = quote_ident(context.reserved("_nn"))
-            again.append(f"{alter} RENAME CONSTRAINT {quote_ident(not_null.name)} TO {spare}")
-            back.append(f"{alter} RENAME CONSTRAINT {spare} TO {quote_ident(not_null.name)}")
         defaults = [f"{alter} ALTER COLUMN {column} SET DEFAULT {default}"] if default is not None else []
         return DdlUnit(
             forward=(
-                before.trigger_gone(name),
+                *before.gone(name),
                 f"{alter} RENAME COLUMN {column} TO {hidden}",
                 f"{alter} RENAME COLUMN {new} TO {column}",
                 *renames,
@@ -177,9 +175,8 @@ class ChangeType(Operation):
                 f"{alter} RENAME COLUMN {hidden} TO {column}",
                 *([f"{alter} ALTER COLUMN {column} SET DEFAULT {old.default}"] if old.default is not None else []),
                 *renames,
-                *(s for s in again if "CLUSTER ON" in s),
-                *back,
-                *before.trigger_made(name),
+                *again,
+                *before.made(name),
             ),
             table=str(name),
         )

@@ -17,7 +17,7 @@ from backstitch.model.operations.base import Operation, StepContext
 from backstitch.model.operations.drop_column import DropColumn, purge_parked
 from backstitch.model.operations.refusals import refuse_table
 from backstitch.model.operations.reverse import check_not_null, drop_constraint, validate_constraint
-from backstitch.model.operations.shape_copies import not_valid
+from backstitch.model.operations.shape_copies import not_valid, set_not_null
 from backstitch.model.operations.shapes import table_of
 from backstitch.model.operations.words import Identifier, TableName
 from backstitch.model.sql import parse_name, quote_ident
@@ -101,7 +101,7 @@ class DropOldShape(Operation):
             *before,
             park,
             # Going back begins with these: rows that are written get old values again, then those written since.
-            DdlUnit(forward=(), backward=(parked.old_again(name),), lock="validate", table=str(name)),
+            DdlUnit(forward=(), backward=(), carry_back=(parked.old_again(name),), lock="validate", table=str(name)),
             DdlUnit(
                 forward=(),
                 backward=parked.made(name, filling=True),
@@ -131,7 +131,9 @@ def _let_go(table: Table, kept: InStep, proof: str) -> tuple[tuple[Unit, ...], D
     name = table.qualified
     alter = f"ALTER TABLE {name.sql}"
     old = quote_ident(kept.old[0])
-    proven = (f"{alter} ALTER COLUMN {old} SET NOT NULL", drop_constraint(table, proof)) if kept.not_null else ()
+    proven = (
+        (set_not_null(table, kept.old[0], kept.not_null_name), drop_constraint(table, proof)) if kept.not_null else ()
+    )
     validated = [k.name for k in kept.held if k.validated] + ([proof] if kept.not_null else [])
     before = (
         *((DdlUnit(forward=(), backward=proven, table=str(name)),) if proven else ()),

@@ -14,6 +14,7 @@ from backstitch.model.operations.reverse import (
     concurrently,
     drop_constraint,
     index_flags,
+    not_null_name,
     referenced_columns,
     validate_constraint,
 )
@@ -104,6 +105,8 @@ def carried(table: Table, column: str, new: str, names: Names, proof: str) -> tu
     found = table.column(column)
     if found is not None and found.not_null:
         alter = f"ALTER TABLE {name.sql} ALTER COLUMN {quote_ident(new)}"
+        named = not_null_name(table, column)
+        own = names(named.name) if named is not None else None
         units += [
             DdlUnit(
                 forward=(check_not_null(table, new, proof),),
@@ -112,7 +115,7 @@ def carried(table: Table, column: str, new: str, names: Names, proof: str) -> tu
             ),
             DdlUnit(forward=(validate_constraint(table, proof),), backward=(), lock="validate", table=str(name)),
             DdlUnit(
-                forward=(f"{alter} SET NOT NULL", drop_constraint(table, proof)),
+                forward=(set_not_null(table, new, own), drop_constraint(table, proof)),
                 backward=(f"{alter} DROP NOT NULL",),
                 table=str(name),
             ),
@@ -126,6 +129,13 @@ def moved_definition(one: Constraint, column: str, new: str) -> str:
         one.definition.partition(" REFERENCES ") if one.kind == "foreignKey" else (one.definition, "", "")
     )
     return renamed_in(head, column, new) + word + tail
+
+
+def set_not_null(table: Table, column: str, name: str | None) -> str:
+    """Give the statement that makes a proven column NOT NULL, by a constraint of that name from PostgreSQL 18 on."""
+    if name is None:
+        return f"ALTER TABLE {table.qualified.sql} ALTER COLUMN {quote_ident(column)} SET NOT NULL"
+    return f"ALTER TABLE {table.qualified.sql} ADD CONSTRAINT {quote_ident(name)} NOT NULL {quote_ident(column)}"
 
 
 def not_valid(definition: str) -> str:

@@ -127,7 +127,7 @@ BEGIN
   FOR r IN SELECT * FROM {name.sql} LOOP
     BEGIN
       SELECT {nulls if not_null else " OR ".join(f"{t}::text IS NULL" for t in tried)}
-        FROM (SELECT r.*) AS {quote_ident(table.name)} INTO missing;
+        {kept.old_row("r")} INTO missing;
       IF {"missing" if not_null else "false"} THEN bad := bad || ({key} || ' (gives NULL)'); END IF;
     EXCEPTION WHEN OTHERS THEN
       bad := bad || ({key} || ' (' || SQLERRM || ')');
