@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 
 from backstitch.core.errors import BackstitchError, StatementFailed
 from backstitch.core.ports import Session
+from backstitch.engine.names_alike import why_alike
 from backstitch.model.backup import TableDigest
 from backstitch.model.sql import QualifiedName, quote_ident, quote_literal
 
@@ -65,7 +66,13 @@ async def ordinary_tables(session: Session) -> list[str]:
 
 
 async def all_digests(session: Session) -> dict[str, TableDigest]:
-    """Digest every user table; a partition's rows count in the partition. Keys: `schema.table`."""
+    """Digest every user table; a partition's rows count in the partition. Keys: `schema.table`.
+
+    Raises StatementFailed (`NamesAlike`) where one such key would mean two tables.
+    """
+    alike = await why_alike(session)
+    if alike:
+        raise StatementFailed(alike, reason="NamesAlike")
     tables = await session.rows(_TABLES.format(condition=_USER_TABLES), [list(OUR_SCHEMAS)])
     digests: dict[str, TableDigest] = {}
     async with _all_rows_visible(session):

@@ -22,6 +22,7 @@ from backstitch.engine.fingerprint import compare
 from backstitch.engine.image_order import newest_image, straighten
 from backstitch.engine.image_sql import column_types, differs_from_start, same_key
 from backstitch.engine.ledger import UnitRow, lock_unit, update_unit
+from backstitch.engine.names_alike import refuse_alike
 from backstitch.engine.sql_unit import ROUNDS, named_tables, only_ddl, table_files, trial_is_too_large
 from backstitch.engine.watch import MoreTables, rows_written, with_ancestors, written_since
 from backstitch.model.catalog import Catalog
@@ -73,6 +74,7 @@ async def _once(run: Run, row: UnitRow, unit: SqlUnit, *, images: bool) -> None:
         since = await newest_image(session, run.id, row)
         for statement in unit.statements:
             await session.execute(statement)
+        await refuse_alike(session)
         rows = sum(n - earlier.get(oid, 0) for oid, n in (await rows_written(session)).items())
         unwatched = [EVERY_TABLE]
         if images:

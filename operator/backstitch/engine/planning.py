@@ -12,6 +12,7 @@ from backstitch.engine.history import version_now
 from backstitch.engine.job import Job, World
 from backstitch.engine.ledger import latest_entries
 from backstitch.engine.ledger_schema import ledger_exists
+from backstitch.engine.names_alike import why_alike
 from backstitch.engine.shape import find_drift
 from backstitch.engine.verify_workload import why_no_workload
 
@@ -34,7 +35,8 @@ async def plan_now(session: Session, job: Job, schema_version: str | None) -> Pl
         schema_version=schema_version,
     )  # fmt: skip
     counts = (job.spec.assume.row_counts if job.spec.assume else None) or {}
-    wrong = []
+    alike = await why_alike(session)
+    wrong = [alike] if alike else []
     for name, wanted in counts.items():
         table = facts.table(name)
         if table is None:

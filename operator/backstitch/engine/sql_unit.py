@@ -23,6 +23,7 @@ from backstitch.engine.context import Run
 from backstitch.engine.fingerprint import compare
 from backstitch.engine.image_order import newest_image, straighten
 from backstitch.engine.ledger import UnitRow, lock_unit, update_unit
+from backstitch.engine.names_alike import refuse_alike
 from backstitch.engine.watch import (
     MoreTables,
     rows_written,
@@ -98,6 +99,7 @@ async def _once(run: Run, row: UnitRow, unit: SqlUnit) -> None:
         since = await newest_image(session, run.id, row)
         for statement in unit.statements:
             await session.execute(statement)
+        await refuse_alike(session)
         rows = sum(n - earlier.get(oid, 0) for oid, n in (await rows_written(session)).items())
         await _see_that_all_is_watched(session, unit, earlier, files)
         await straighten(session, run.id, row, since)
