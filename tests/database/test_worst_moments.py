@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+import psycopg
 import pytest
 
 from backstitch.core.ports import Archiver
@@ -191,3 +192,39 @@ async def test_taking_back_goes_on_when_another_migration_came_in_between(engine
     record = await engine.migrate(back(), name="undo")
     assert record.state is State.SUCCEEDED, record.message
     assert engine.rows("select name from users where id = 1") == [("name 1",)]
+
+
+async def test_a_session_that_cannot_be_ended_stops_the_swap_once_and_leaves_nothing(engine: Engine) -> None:
+    engine.database.psql(START)
+    spec = a_spec([{"name": "s", "sql": {"up": "update notes set body = 'x'"}}], checks=NEVER,
+                  rollback={"strategy": "restoreBackup"})  # fmt: skip
+    with psycopg.connect(engine.database.superuser_url) as other:  # not ours to end
+        record = await engine.migrate(spec, environment="staging")
+        assert (record.state, record.reason) == (State.NEEDS_HELP, "SessionsLeft"), record.message
+        assert other.execute("select count(*) from notes where body = 'x'").fetchone() == (20,)
+    assert engine.rows("select count(*) from pg_trigger where tgname like 'backstitch_app%'") == [(0,)]
+    engine.requests = Requests(rollback="again")
+    record = await engine.migrate(spec, environment="staging")
+    assert record.state is State.ROLLED_BACK, record.message
+    assert engine.rows("select count(*) from notes where body = 'x'") == [(0,)]
+
+
+async def test_a_fence_that_a_killed_process_left_goes_also_where_the_next_one_may_not_restore(engine: Engine) -> None:
+    engine.database.psql(START)
+    spec = a_spec([{"name": "s", "sql": {"up": "update notes set body = 'x'"}}], checks=NEVER,
+                  rollback={"strategy": "restoreBackup"})  # fmt: skip
+
+    def fence(record: Record) -> None:
+        if record.state is State.ROLLING_BACK:
+            engine.on_record = None
+            engine.database.psql(
+                "create function backstitch.write_fence() returns trigger language plpgsql as 'begin return null; end';"
+                "create trigger backstitch_app_fence before insert on keyless "
+                "execute function backstitch.write_fence();"
+                "insert into notes values (99, 'm99', 'mine')"
+            )
+
+    engine.on_record = fence
+    record = await engine.migrate(spec, environment="staging")
+    assert (record.state, record.reason) == (State.NEEDS_HELP, "DataLossNotAccepted"), record.message
+    assert engine.rows("select count(*) from pg_trigger where tgname like 'backstitch_app%'") == [(0,)]

@@ -41,7 +41,7 @@ _EMPTYING_PAUSE_S = 0.02
 # What others run is hidden from a plain role (backend_type is NULL then). Autovacuum has no user; RENAME ends it.
 _OTHERS = """
 SELECT pid, usename::text AS role, coalesce(application_name, '') AS application
-  FROM pg_catalog.pg_stat_activity WHERE datname = %s AND pid <> %s AND usesysid IS NOT NULL
+  FROM pg_catalog.pg_stat_activity WHERE datname = %s AND pid <> ALL(%s) AND usesysid IS NOT NULL
 """
 _PREPARED = "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = %s ORDER BY gid"
 # Captured writes come from the application's sessions while the ledger is copied, and are of use to nobody after it:
@@ -67,8 +67,12 @@ class Stage(StrEnum):
 class Restore:
     """The restore of one backup over its database. Every method may be called again after a kill."""
 
-    def __init__(self, manifest: Manifest, ports: BackupPorts, hold: Hold | None = None) -> None:
+    def __init__(
+        self, manifest: Manifest, ports: BackupPorts, hold: Hold | None = None, *, spare: Session | None = None
+    ) -> None:
+        """Take a session to spare until all others are gone: whoever asks can then write down what is in the way."""
         self._hold = hold
+        self._spare = [spare.pid] if spare else []
         self._manifest = manifest
         self._ports = ports
         self.target = ports.database.name
@@ -163,9 +167,10 @@ class Restore:
         target, restored, old = (quote_ident(name) for name in (self.target, self.restored, self.old))
         try:
             await session.execute(f"ALTER DATABASE {target} ALLOW_CONNECTIONS false")
-            await self._empty(session, inside.pid)
+            await self._empty(session, [inside.pid, *self._spare])
             await self._carry_last_words(inside)
             await inside.close()
+            await self._empty(session, [])
             async with session.transaction():
                 await session.execute(f"ALTER DATABASE {target} RENAME TO {old}")
                 await session.execute(f"ALTER DATABASE {restored} RENAME TO {target}")
@@ -176,7 +181,7 @@ class Restore:
                     await _open(again, self.target)
             raise
 
-    async def _empty(self, session: Session, keep: int) -> None:
+    async def _empty(self, session: Session, keep: list[int]) -> None:
         """End every session of the target but ours. Nobody can come back: it is closed."""
         others: list[dict[str, object]] = []
         for _ in range(_EMPTYING_TRIES):

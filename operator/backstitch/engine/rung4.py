@@ -62,12 +62,12 @@ async def put_in_place(
 ) -> RollbackRecord:
     """Swap the backup in and mark every step undone; see `restore_backup`."""
     folder, hold = manifest.request.folder, _Hold(run, ports.store, manifest.request.folder)
-    restore = Restore(manifest, ports, hold)
-    if await restore.stage() is not Stage.SWAPPED:
-        await ask_first(run)
+    restore = Restore(manifest, ports, hold, spare=run.session)
     try:
+        if await restore.stage() is not Stage.SWAPPED:
+            await ask_first(run)
         report = await restore.run()
-    except RollbackFailed:
+    except RollbackFailed:  # the fence may be one of an earlier process, too
         await lift_fence(run.session, lock_timeout_ms=run.rules.lock_timeout_ms)
         raise
     await _unfence(run, report.kept_as)
