@@ -85,7 +85,7 @@ RULES: tuple[Rule, ...] = (
         "ACCESS EXCLUSIVE",
         "rewrites the table and every index; checks foreign keys again",
         "reads and writes wait for the whole rewrite, and prepared statements fail once",
-        "addColumn with the new type, backfill, switch, dropColumn",
+        "changeType: both types in step until dropOldShape",
         _rewriting_type,
         by_size=True,
     ),
@@ -96,7 +96,7 @@ RULES: tuple[Rule, ...] = (
         "ACCESS EXCLUSIVE",
         "rewrites the table and every index",
         "reads and writes wait; the old values are gone and the way back can only convert the new ones",
-        "addColumn with the new type, backfill with the expression, switch, dropColumn",
+        "changeType with `up` and `down`, until dropOldShape",
         _type_using,
     ),
     Rule(

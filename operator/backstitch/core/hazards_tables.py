@@ -145,7 +145,7 @@ RULES: tuple[Rule, ...] = (
         "ACCESS EXCLUSIVE",
         "metadata only",
         "the running version of the application fails at once",
-        "addColumn, backfill, write both, switch, dropColumn",
+        "renameColumn: both names in step until dropOldShape",
         lambda look: _rename("OBJECT_COLUMN", ("OBJECT_TABLE",), look),
     ),
     Rule(
