@@ -92,3 +92,13 @@ async def test_it_lifts_itself_when_its_time_is_over(database: TestDatabase, mon
     assert writer.error == ""
     assert not await still_stands(session, until)
     await session.close()
+
+
+async def test_a_fence_that_would_fall_while_writers_are_put_out_is_not_relied_on(
+    database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_fence, "LIMIT_S", write_fence.SPARE_S - 1)
+    database.psql(TABLES)
+    session = await _session(database)
+    assert not await still_stands(session, await raise_fence(session, lock_timeout_ms=500))
+    await session.close()

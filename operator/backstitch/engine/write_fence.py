@@ -18,6 +18,7 @@ from backstitch.model.sql import quote_literal
 
 NAME = "backstitch_app_fence"
 LIMIT_S = 60  # the holder must be done by then, or ask whether it still stands
+SPARE_S = 10  # so long it must still stand then: ending all other sessions takes up to five seconds
 _FUNCTION = f"""
 CREATE OR REPLACE FUNCTION backstitch.write_fence() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
@@ -68,8 +69,10 @@ async def raise_fence(session: Session, *, lock_timeout_ms: int) -> str:
 
 
 async def still_stands(session: Session, until: str) -> bool:
-    """Tell whether the fence still holds writers: what was counted behind it is true only then."""
-    rows = await session.rows("SELECT clock_timestamp() < %s::timestamptz AS stands", (until,))
+    """Tell whether the fence holds writers, and will until they are out: only then what was counted behind it is true."""
+    rows = await session.rows(
+        "SELECT clock_timestamp() + make_interval(secs => %s) < %s::timestamptz AS stands", (SPARE_S, until)
+    )
     return bool(rows[0]["stands"])
 
 
