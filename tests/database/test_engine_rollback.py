@@ -162,7 +162,7 @@ async def test_a_given_down_is_used(engine: Engine) -> None:
     assert engine.rows("select a from keyless") == [(1,)]
 
 
-async def test_beside_writes_of_the_application_a_down_on_a_table_without_a_key_cannot_be_judged(engine: Engine) -> None:
+async def test_beside_the_applications_writes_a_down_on_a_table_without_a_key_is_not_judged(engine: Engine) -> None:
     engine.database.psql("create table keyless (a int); insert into keyless values (1)")
 
     def application(record: Record) -> None:

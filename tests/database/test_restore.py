@@ -14,7 +14,7 @@ import pytest
 from psycopg import sql
 
 from backstitch.core.errors import RollbackFailed, TargetError
-from backstitch.core.ports import Database, Session
+from backstitch.core.ports import Database, Prepared, Session
 from backstitch.engine.backup import BackupPorts, secure_backup
 from backstitch.engine.restore import Restore, Stage, reopen_interrupted
 from backstitch.model.backup import Manifest
@@ -196,6 +196,15 @@ class MortalSession:
         count = await self._session.execute(sql, params)
         self._switch.after_call()
         return count
+
+    async def prepare(self, name: str, sql: str) -> Prepared:
+        return await self._session.prepare(name, sql)
+
+    def copy_out(self, sql: str) -> AsyncIterator[bytes]:
+        return self._session.copy_out(sql)
+
+    async def copy_in(self, sql: str, chunks: AsyncIterator[bytes]) -> int:
+        return await self._session.copy_in(sql, chunks)
 
     def transaction(self) -> AbstractAsyncContextManager[None]:
         return self._transaction()

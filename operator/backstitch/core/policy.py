@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from backstitch.model.duration import parse_duration
 from backstitch.model.lock_policy import EndBlockers, Throttle
@@ -25,8 +25,8 @@ class Rules:
     lock_timeout_ms: int = 800  # below deadlock_timeout (1 s): in most deadlocks we give up first
     lock_allowance_s: float = 60.0
     queue_allowance_ms: int = 300  # so long may the application queue behind a statement of ours
-    end_blockers: EndBlockers = EndBlockers()
-    throttle: Throttle = Throttle()
+    end_blockers: EndBlockers = field(default_factory=EndBlockers)
+    throttle: Throttle = field(default_factory=Throttle)
     rollback_on_delete: bool = True
     drift_waits: bool = False  # nothing begins while the schema is not as the last migration left it
     rehearsal: bool = False  # the whole migration and its rollback run on a copy first

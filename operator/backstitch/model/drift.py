@@ -38,9 +38,11 @@ class Drift(Frozen):
     def __str__(self) -> str:
         if not self.is_there:
             return f"The schema is as {self.left_by} left it."
-        return f"The schema is not as {self.left_by} left it at {self.left_at:%Y-%m-%d %H:%M}: " + "; ".join(
-            self.lines()
-        ) + "."
+        return (
+            f"The schema is not as {self.left_by} left it at {self.left_at:%Y-%m-%d %H:%M}: "
+            + "; ".join(self.lines())
+            + "."
+        )
 
 
 def without_parts(names: Iterable[str]) -> tuple[str, ...]:
