@@ -88,8 +88,10 @@ def test_an_event_tells_when_a_revert_window_has_ended(shop: Shop) -> None:
     shop.apply(shop.migration("m1", ADD, rollback={"revertWindow": "1s"}))
     shop.wait("m1", "Succeeded")
     eventually(
-        lambda: "RevertWindowEnded"
-        in shop.kubectl("get", "events", "--field-selector", f"involvedObject.name={shop.name}-m1"),
+        lambda: (
+            "RevertWindowEnded"
+            in shop.kubectl("get", "events", "--field-selector", f"involvedObject.name={shop.name}-m1")
+        ),
         what="the event",
     )
     assert shop.rows("select count(*) from backstitch.migrations where purged_at is null") == [(0,)]
