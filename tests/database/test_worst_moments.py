@@ -228,3 +228,20 @@ async def test_a_fence_that_a_killed_process_left_goes_also_where_the_next_one_m
     record = await engine.migrate(spec, environment="staging")
     assert (record.state, record.reason) == (State.NEEDS_HELP, "DataLossNotAccepted"), record.message
     assert engine.rows("select count(*) from pg_trigger where tgname like 'backstitch_app%'") == [(0,)]
+
+
+async def test_what_was_cancelled_before_it_changed_anything_may_be_retried(engine: Engine) -> None:
+    engine.database.psql(START)
+    spec = a_spec([{"name": "s", "sql": {"up": "update notes set body = 'x'"}}])
+
+    def cancel(record: Record) -> None:
+        if record.state is State.BACKING_UP:
+            engine.on_record = None
+            engine.requests = Requests(cancel="monday")
+
+    engine.on_record = cancel
+    assert (await engine.migrate(spec, environment="staging")).state is State.STOPPED
+    assert (await engine.migrate(spec, environment="staging")).state is State.STOPPED
+    engine.requests = Requests(cancel="monday", retry="tuesday")
+    record = await engine.migrate(spec, environment="staging")
+    assert record.state is State.SUCCEEDED, record.message

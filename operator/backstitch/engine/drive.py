@@ -197,6 +197,10 @@ async def move(run: Run, event: Event, *, reason: str = "", message: str = "", *
         columns["rollback_cause"] = message
         columns["handled"] = sorted({*run.record.handled_requests, *run.tokens()})
         changes["handled_requests"] = tuple(columns["handled"])
+    elif event is Event.STOP_REQUESTED:  # acted on: a retry need not wait until the old word is taken away
+        heard = [t for t in run.tokens() if t.startswith(("cancel:", "rollback:"))]
+        columns["handled"] = sorted({*run.record.handled_requests, *heard})
+        changes["handled_requests"] = tuple(columns["handled"])
     async with run.transaction():
         times = await update_migration(
             run.session, run.id, state=state.value, reason=reason, message=message, **columns

@@ -69,7 +69,7 @@ async def raise_fence(session: Session, *, lock_timeout_ms: int) -> str:
 
 
 async def still_stands(session: Session, until: str) -> bool:
-    """Tell whether the fence holds writers, and will until they are out: only then what was counted behind it is true."""
+    """Tell whether the fence holds writers, and will until they are out: what was counted is true only then."""
     rows = await session.rows(
         "SELECT clock_timestamp() + make_interval(secs => %s) < %s::timestamptz AS stands", (SPARE_S, until)
     )
