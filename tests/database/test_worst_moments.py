@@ -245,3 +245,18 @@ async def test_what_was_cancelled_before_it_changed_anything_may_be_retried(engi
     engine.requests = Requests(cancel="monday", retry="tuesday")
     record = await engine.migrate(spec, environment="staging")
     assert record.state is State.SUCCEEDED, record.message
+
+
+async def test_a_yes_to_the_loss_of_rows_is_not_taken_for_one_to_those_of_the_next_attempt(engine: Engine) -> None:
+    engine.database.psql(START)
+    spec = a_spec([{"name": "s", "sql": {"up": "update notes set body = 'x'"}}], checks=NEVER,
+                  rollback={"strategy": "restoreBackup"})  # fmt: skip
+    meanwhile(engine, ["insert into notes values (99, 'm99', 'mine')"])
+    assert (await engine.migrate(spec, environment="staging")).state is State.NEEDS_HELP
+    engine.requests = Requests(rollback="monday lose=1")
+    assert (await engine.migrate(spec, environment="staging")).state is State.ROLLED_BACK
+    engine.requests = Requests(rollback="monday lose=1", retry="tuesday")
+    meanwhile(engine, ["insert into notes values (98, 'm98', 'mine')"])
+    record = await engine.migrate(spec, environment="staging")
+    assert (record.state, record.reason) == (State.NEEDS_HELP, "DataLossNotAccepted"), record.message
+    assert engine.rows("select count(*) from notes where id = 98") == [(1,)]

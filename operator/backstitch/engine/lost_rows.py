@@ -37,12 +37,22 @@ async def count_lost(run: Run, session: Session) -> Lost:
     return lost
 
 
-def agreed(run: Run) -> int:
-    """Give how many rows may be lost: by the spec, or by the request that asked for this rollback (`… lose=37`)."""
+async def agreed(run: Run) -> int:
+    """Give how many rows may be lost: by the spec, or by the request that asked for this rollback (`… lose=37`).
+
+    A request that an earlier attempt has acted on was a yes to the rows of that time.
+    """
     rollback = run.entry.spec.rollback
     by_spec = (rollback.max_lost_rows or 0) if rollback and rollback.accept_data_loss else 0
     asked = run.world.requests()
-    said = [_AGREED.search(token) for token in (asked.rollback, asked.retry) if token]
+    rows = await run.session.rows(
+        "SELECT DISTINCT jsonb_array_elements_text(handled) AS token FROM backstitch.migrations "
+        "WHERE namespace = %s AND name = %s AND attempt < %s",
+        (run.entry.namespace, run.entry.name, run.entry.attempt),
+    )
+    old = {r["token"] for r in rows}
+    pairs = (("rollback", asked.rollback), ("retry", asked.retry))
+    said = [_AGREED.search(token) for kind, token in pairs if token and f"{kind}:{token}" not in old]
     return max([by_spec, *(int(found.group(1)) for found in said if found)])
 
 
@@ -51,9 +61,9 @@ def in_words(lost: Lost) -> str:
     return ", ".join(f"{rows} in {rel}" for rel, rows in sorted(lost.items(), key=lambda item: -item[1]))
 
 
-def refuse_more(run: Run, lost: Lost) -> None:
+async def refuse_more(run: Run, lost: Lost) -> None:
     """Raise RollbackFailed where more would be lost than anybody agreed to."""
-    total, allowed = sum(lost.values()), agreed(run)
+    total, allowed = sum(lost.values()), await agreed(run)
     if total <= allowed:
         return
     already = f", and a yes was given to {allowed}" if allowed else ""

@@ -99,7 +99,7 @@ async def put_in_place(
 
 async def ask_first(run: Run) -> None:
     """Count what others wrote since the start; raise unless somebody agreed to lose as many rows."""
-    refuse_more(run, await count_lost(run, run.session))
+    await refuse_more(run, await count_lost(run, run.session))
 
 
 class _Hold:
@@ -121,7 +121,7 @@ class _Hold:
 
         await run.patiently("Holding the writers", None, len(run.record.steps) - 1, fenced)
         lost = await count_lost(run, inside)
-        refuse_more(run, lost)
+        await refuse_more(run, lost)
         await export_lost(run, inside, lost, self._store, self._folder)
         if not await still_stands(inside, until):
             raise RollbackFailed(
