@@ -35,6 +35,15 @@ def test_roles_in_one_namespace_are_enough_to_run_a_migration_there(
         ("delete", "leases.coordination.k8s.io", namespace, "no"),
         ("create", "leases.coordination.k8s.io", "default", "no"),
         ("list", "databasemigrations.backstitch.dev", "default", "no"),
+        ("list", "migrationapprovals.backstitch.dev", namespace, "yes"),
+        ("create", "migrationapprovals.backstitch.dev", namespace, "no"),
+        ("update", "migrationapprovals.backstitch.dev", namespace, "no"),
+        ("list", "migrationapprovals.backstitch.dev", "default", "no"),
+        ("update", "leases.coordination.k8s.io", namespace, "yes"),
+        ("delete", "databasemigrations.backstitch.dev", namespace, "no"),
+        ("create", "migrationtargets.backstitch.dev", namespace, "no"),
+        ("create", "pods", namespace, "no"),
+        ("update", "secrets", namespace, "no"),
     ):
         asked = f"{verb} {resource} in {where}"
         attributes = {"verb": verb, "resource": resource.partition(".")[0], "namespace": where}

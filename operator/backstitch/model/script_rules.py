@@ -8,6 +8,7 @@ the application is a hazard (core/hazards.py), not a refusal.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from backstitch.model.names import OWN_SCHEMAS, RESERVED_PREFIX
@@ -51,6 +52,12 @@ _SESSION_ONLY = {
 }
 
 
+# Functions of PostgreSQL that reach files of the server or act on all of it. The role has no right to most of them.
+_OUTSIDE = re.compile(
+    r"pg_read_(binary_)?file|pg_ls_.*|pg_stat_file|lo_import|lo_export|pg_file_.*|pg_reload_conf|pg_rotate_logfile"
+    r"|pg_(terminate|cancel)_backend|pg_promote|pg_switch_wal|pg_create_restore_point|pg_backup_.*"
+    r"|pg_(create|drop)_.*replication_slot|pg_wal_replay_.*"
+)
 _NAME_LISTS = {"items", "names", "funcname", "objname", "fields", "defnames", "typeName", "object"}
 
 
@@ -121,6 +128,10 @@ def leaves_this_database(statement: Statement, _: frozenset[QualifiedName]) -> s
         if statement.node.flag("is_program"):
             return "COPY … PROGRAM runs a program on the database server. Remove it."
         return "COPY reads or writes outside this database. Use upsert with rows, or INSERT … SELECT."
+    for call in statement.node.find("FuncCall"):
+        *schema, name = call.strings("funcname") or ("",)
+        if _OUTSIDE.fullmatch(name) and schema in ([], ["pg_catalog"]):
+            return f"{name} reaches files or the whole server, not only this database. Do it outside of migrations."
     return None
 
 
