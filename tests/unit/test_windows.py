@@ -113,6 +113,8 @@ def test_a_window_that_cannot_be_is_refused_by_name(field: str, value: str, said
     ("start", "end", "said"),
     [
         ("2026-12-20T00:00:00", "2026-12-21T00:00:00Z", "offset"),
+        ("20261220", "2026-12-21T00:00:00Z", "is no time"),
+        ("-1", "2026-12-21T00:00:00Z", "is no time"),
         ("2026-12-20T00:00:00Z", "2026-12-20T00:00:00Z", "after start"),
     ],
 )

@@ -61,6 +61,13 @@ class Freeze(Frozen):
     end: datetime = Field(description="Until when.")
     reason: str | None = Field(default=None, description="Why, for people who wait.", max_length=200)
 
+    @field_validator("start", "end", mode="before")
+    @classmethod
+    def _is_no_number(cls, value: object) -> object:
+        if isinstance(value, int | float) or (isinstance(value, str) and "-" not in value[1:]):
+            raise ValueError(f"{value!r} is no time; write such as 2026-12-20T00:00:00Z")  # not seconds since 1970
+        return value
+
     @model_validator(mode="after")
     def _has_an_order(self) -> Freeze:
         if self.start.tzinfo is None or self.end.tzinfo is None:
