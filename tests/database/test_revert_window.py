@@ -195,7 +195,10 @@ async def test_a_person_closes_the_window_and_what_was_kept_goes_with_it(engine:
     assert engine.rows("select count(*) from pg_tables where schemaname = 'backstitch_quarantine'") == [(0,)]
     assert engine.rows("select handled ? 'close:now' from backstitch.migrations where name = 'change'") == [(True,)]
     assert (await engine.migrate(spec)).state is State.SUCCEEDED
-    engine.requests = Requests(rollback="too late")
+    engine.requests = Requests(rollback="too late")  # for all but the contract phases
+    record = await engine.migrate(spec)
+    assert (record.state, record.contract and record.contract.state) == (State.SUCCEEDED, State.ROLLED_BACK)
+    engine.requests = Requests(rollback="once more")
     assert "window has ended" in (await engine.migrate(spec)).message
 
 

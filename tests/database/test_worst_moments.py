@@ -18,7 +18,7 @@ from backstitch.model.rehearsal_spec import RehearsalSpec
 from backstitch.model.states import State
 from tests.database.test_engine_rollback import NEVER
 from tests.database.test_engine_rung3 import CAPTURED, meanwhile
-from tests.database.test_revert_window import IN_TWO, UPPER, back, end_window
+from tests.database.test_revert_window import IN_TWO, UPPER, back, columns, end_window
 from tests.database.test_revert_window import SHOP as USERS
 from tests.plugins.engine import Engine, a_spec
 
@@ -260,3 +260,18 @@ async def test_a_yes_to_the_loss_of_rows_is_not_taken_for_one_to_those_of_the_ne
     record = await engine.migrate(spec, environment="staging")
     assert (record.state, record.reason) == (State.NEEDS_HELP, "DataLossNotAccepted"), record.message
     assert engine.rows("select count(*) from notes where id = 98") == [(1,)]
+
+
+async def test_a_rollback_after_contract_phases_is_theirs_and_not_called_refused(engine: Engine) -> None:
+    engine.database.psql(USERS)
+    spec = a_spec(IN_TWO)
+    await engine.migrate(spec)
+    end_window(engine)
+    record = await engine.migrate(spec)
+    assert record.contract is not None
+    assert (record.contract.state, "nick" in columns(engine)) == (State.SUCCEEDED, False)
+    engine.requests = Requests(rollback="please")
+    record = await engine.migrate(spec)
+    assert record.contract is not None
+    assert (record.contract.state, "nick" in columns(engine)) == (State.ROLLED_BACK, True)
+    assert "has ended" not in record.message

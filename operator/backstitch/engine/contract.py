@@ -39,6 +39,14 @@ def is_contract_due(entry: Entry) -> bool:
     return ended and contract_of(entry.whole) is not None
 
 
+async def speaks_of_contract(session: Session, entry: Entry) -> bool:
+    """Tell whether a request to roll a migration back is one for its contract phases: those were the last that ran."""
+    if contract_of(entry.whole) is None:
+        return False
+    begun = await latest_entry(session, entry.namespace, entry.name + CONTRACT_SUFFIX)
+    return begun is not None and begun.state not in (State.ROLLED_BACK, State.STOPPED)
+
+
 async def run_contract(job: Job, world: World, entry: Entry, record: Record, run_here: RunHere) -> Record:
     """Run the contract phases of a migration for which they are due; nothing happens when they are done.
 

@@ -16,18 +16,12 @@ from backstitch.core.plan import Plan, content_digest
 from backstitch.core.plan_short import short_plan
 from backstitch.core.ports import Session
 from backstitch.engine.context import Paused, Run, Stopping
-from backstitch.engine.contract import is_contract_due, run_contract, with_contract
+from backstitch.engine.contract import is_contract_due, run_contract, speaks_of_contract, with_contract
 from backstitch.engine.drive import drive, move
 from backstitch.engine.fence import Fence, take_fence, who_holds
 from backstitch.engine.history import refused_by_history, siblings_of, version_now
 from backstitch.engine.job import Job, World
-from backstitch.engine.ledger import (
-    Entry,
-    entry_by_id,
-    insert_migration,
-    latest_entries,
-    latest_entry,
-)
+from backstitch.engine.ledger import Entry, entry_by_id, insert_migration, latest_entries, latest_entry
 from backstitch.engine.ledger_schema import ensure_ledger, ledger_exists, upgrade_ledger
 from backstitch.engine.permit import ask_to_begin
 from backstitch.engine.planning import make_plan, plan_now
@@ -263,6 +257,9 @@ class _Pass:
         try:
             if course is Course.ROLL_BACK:
                 refusal = await why_no_rollback(self.session, entry)
+                if refusal and await speaks_of_contract(self.session, entry):
+                    await note_request(running, entry.message)
+                    return await self._rest(await running.reread(), running.record)
                 if refusal:
                     return await note_request(running, refusal[1])
                 await move(running, Event.ROLLBACK_REQUESTED, reason="RollbackRequested",
