@@ -13,7 +13,7 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 
 export KEEP
 
-.PHONY: help setup check test demo faults slow fmt kube lock clean
+.PHONY: help setup check test demo faults slow bench fmt kube lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -54,6 +54,9 @@ slow: setup ## every test that `make test` leaves out
 
 demo: setup ## migrations that succeed, roll back and are refused, watched live (KEEP=1 leaves everything running)
 	$(PY) -m dev.demo
+
+bench: setup ## what a backfill costs beside one UPDATE and plain batches (minutes; nothing passes or fails)
+	PYTHONPATH=operator:. $(PY) -m dev.bench_backfill
 
 fmt: setup ## format, and fix what the linter can fix
 	$(PY) -m ruff check --fix .

@@ -18,11 +18,15 @@ from backstitch.engine.ledger import UnitRow, lock_unit, update_unit
 from backstitch.engine.patience import HeldUp
 from backstitch.engine.throttle import Pace
 from backstitch.engine.watch import MoreTables, rows_written, see_that_all_is_watched, tables_to_watch, written_since
+from backstitch.engine.waves import WAVES, Stretch, can_stay
 from backstitch.model.sql import quote_ident, quote_literal
 from backstitch.model.units import BatchUnit
 
 TARGET_S = 0.25
 LARGEST_BATCH = 20_000
+LARGEST_WAVE = 5_000
+LEAST_WAVE = 1_000
+FIRST_ANALYZE = 5_000
 BATCH_TIMEOUT_MS = 30_000
 
 
@@ -44,6 +48,9 @@ async def _to_the_end(run: Run, row: UnitRow, unit: BatchUnit, table: Captured) 
     size = unit.batch_rows
     clock = run.world.clock
     pace = Pace(run, unit.table, row.step)
+    waves = await can_stay(run.session, unit, table)
+    largest = LARGEST_WAVE if waves else LARGEST_BATCH
+    analyze_at = FIRST_ANALYZE
     while True:
         run.heed_requests()
         await run.heed_deadline()
@@ -52,7 +59,7 @@ async def _to_the_end(run: Run, row: UnitRow, unit: BatchUnit, table: Captured) 
 
         async def one_batch(size: int = size) -> None:
             nonlocal more
-            more = await _one_batch(run, row, unit, table, size)
+            more = await _one_batch(run, row, unit, table, size, waves=waves)
 
         try:
             await run.patiently(f"A batch of {unit.table}", unit.table, row.step, one_batch, rows=True)
@@ -70,8 +77,12 @@ async def _to_the_end(run: Run, row: UnitRow, unit: BatchUnit, table: Captured) 
         if not more:
             return
         took = clock.monotonic() - began
+        if run.record.steps[row.step].rows_done >= analyze_at:
+            # Without statistics every look at the newest images reads all of them, and the next batch costs more.
+            await run.session.execute("ANALYZE backstitch.images")
+            analyze_at *= 4
         if took < TARGET_S / 2:
-            size = min(LARGEST_BATCH, size * 2)
+            size = min(largest, size * 2)
         elif took > TARGET_S * 2:
             size = max(100, size // 2)
         await pace.keep(took)
@@ -155,7 +166,23 @@ async def _fix_the_end(run: Run, row: UnitRow, unit: BatchUnit, table: Captured)
     await run.publish_step(row.step, rows_estimated=rows[0]["n"])
 
 
-async def _one_batch(run: Run, row: UnitRow, unit: BatchUnit, table: Captured, size: int) -> bool:
+async def _next_stretch(
+    run: Run, unit: BatchUnit, table: Captured, conditions: list[str], size: int, end: list[str], *, waves: bool
+) -> Stretch:
+    """Give the next keys to take: enough rows for a round of waves where they help, else one batch."""
+    # Near the end of the table smaller waves, so that few rows are left to be taken as they are.
+    smaller = [(WAVES, least) for least in (LEAST_WAVE,) if least < size]
+    for of, rows in [(WAVES, size), *smaller, (1, size)] if waves else [(1, size)]:
+        picked = await run.session.rows(
+            f"SELECT {_texts(table)} FROM {table.sql} WHERE {' AND '.join(conditions)} "
+            f"ORDER BY {_key(table)} OFFSET {rows * of - 1} LIMIT 1"
+        )
+        if picked:
+            return Stretch(list(picked[0].values()), of, tuple(range(of)), rows)
+    return Stretch(end, 1, (0,), size)
+
+
+async def _one_batch(run: Run, row: UnitRow, unit: BatchUnit, table: Captured, size: int, *, waves: bool) -> bool:
     """Do one batch in one transaction; give False when there was none left."""
     session = run.session
     async with run.transaction(
@@ -165,21 +192,19 @@ async def _one_batch(run: Run, row: UnitRow, unit: BatchUnit, table: Captured, s
         if state["state"] == "done":
             return False
         cursor: dict[str, Any] = state["cursor"]
-        types = await _key_types(run, table)
-        bounds = [f"ROW({_key(table)}) > ROW{_tuple(cursor['last'], types)}"] if cursor["last"] else []
-        if cursor["end"] is None:
-            upper = None
-        else:
-            limit = [*bounds, f"ROW({_key(table)}) <= ROW{_tuple(cursor['end'], types)}", f"({unit.where})"]
-            picked = await session.rows(
-                f"SELECT {_texts(table)} FROM {table.sql} WHERE {' AND '.join(limit)} "
-                f"ORDER BY {_key(table)} OFFSET {size - 1} LIMIT 1"
-            )
-            upper = list(picked[0].values()) if picked else cursor["end"]
-        if upper is None:
+        end = cursor["end"]
+        if end is None:
             await update_unit(session, run.id, row.step, row.unit, state="done")
             return False
-        condition = " AND ".join([*bounds, f"ROW({_key(table)}) <= ROW{_tuple(upper, types)}"])
+        types = await _key_types(run, table)
+        bounds = [f"ROW({_key(table)}) > ROW{_tuple(cursor['last'], types)}"] if cursor["last"] else []
+        if cursor.get("stretch"):
+            stretch = Stretch.read(cursor["stretch"]).in_bites_of(size)
+        else:
+            limit = [*bounds, f"ROW({_key(table)}) <= ROW{_tuple(end, types)}", f"({unit.where})"]
+            stretch = await _next_stretch(run, unit, table, limit, size, end, waves=waves)
+        within = [*bounds, f"ROW({_key(table)}) <= ROW{_tuple(stretch.upper, types)}"]
+        condition = " AND ".join([*within, *stretch.condition(table, types)])
         touched = 0
         quiet = await _needs_no_images(session, unit, table)  # asked in each batch: a trigger may have come
         if quiet:
@@ -192,11 +217,13 @@ async def _one_batch(run: Run, row: UnitRow, unit: BatchUnit, table: Captured, s
             session, await written_since(session, earlier) - ({table.oid} if quiet else set())
         )
         await straighten(session, run.id, row, since)
-        last_one = upper == cursor["end"]
+        left = stretch.after_one()
+        last_one = left is None and stretch.upper == end
         rows = state["rows"] + touched
         await update_unit(
-            session, run.id, row.step, row.unit,
-            cursor={**cursor, "last": upper}, rows=rows, state="done" if last_one else "planned",
+            session, run.id, row.step, row.unit, rows=rows, state="done" if last_one else "planned",
+            cursor={**cursor, "last": cursor["last"] if left else stretch.upper,
+                    "stretch": left.to_plain() if left else None},
         )  # fmt: skip
     await run.publish_step(row.step, rows_done=rows)
     return not last_one

@@ -101,6 +101,7 @@ def update_unit(
         statements=(BatchStatement(before=f"UPDATE {name.sql} SET {sets} WHERE {where_sql(where)} AND "),),
         captures=reached(facts, written, "UPDATE"),
         batch_rows=batch_rows or DEFAULT_BATCH_ROWS,
+        sets=tuple(assignments),
     )
 
 
