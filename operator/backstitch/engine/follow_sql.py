@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 TABLES = (
-    # Numbered by the trigger. The one index holds what is not applied yet, so that each write pays for one only.
+    # Numbered by the trigger. Each write of the application pays for one index.
     """CREATE TABLE IF NOT EXISTS backstitch.app_changes (
-        id bigint GENERATED ALWAYS AS IDENTITY, xid xid8 NOT NULL, relid oid NOT NULL, op "char" NOT NULL,
-        atts int2[], old text, new text, at timestamptz NOT NULL DEFAULT clock_timestamp(),
-        applied boolean NOT NULL DEFAULT false)""",
-    "CREATE UNIQUE INDEX IF NOT EXISTS app_changes_open ON backstitch.app_changes (id) WHERE NOT applied",
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, xid xid8 NOT NULL, relid oid NOT NULL, op "char" NOT NULL,
+        atts int2[], old text, new text, at timestamptz NOT NULL DEFAULT clock_timestamp())""",
     """CREATE TABLE IF NOT EXISTS backstitch.app_tables (
         migration_id bigint NOT NULL, relid bigint NOT NULL, root bigint NOT NULL, rel text NOT NULL,
         key text[] NOT NULL, names jsonb NOT NULL, types jsonb NOT NULL, PRIMARY KEY (migration_id, relid))""",
     """CREATE TABLE IF NOT EXISTS backstitch.restores (
         migration_id bigint PRIMARY KEY, stage text NOT NULL, filled jsonb NOT NULL DEFAULT '[]',
+        seen pg_snapshot NOT NULL, goal pg_snapshot, reached bigint NOT NULL DEFAULT 0,
+        floor bigint NOT NULL DEFAULT 0, mark pg_snapshot, mark_id bigint NOT NULL DEFAULT 0,
         rows bigint NOT NULL DEFAULT 0, replayed bigint NOT NULL DEFAULT 0, pause_ms integer,
         begun_at timestamptz NOT NULL DEFAULT clock_timestamp())""",
     # The backup's rows with the application's writes on top, and the keys whose rows may differ from the table's.
@@ -55,50 +55,78 @@ BEGIN
 END $$
 """.replace("%%", "%")
 
-# One change after the other, oldest first, of those that `q` gives: with the rows as jsonb of texts and their keys.
-# An update carries over the columns that it changed; where the migration had changed the same column before, the
-# application's value stays (and is noted).
+# The changes that `q` gives, with the rows as jsonb of texts and their keys. An update carries over the columns that it
+# changed; where the migration had changed the same column before, the application's value stays (and is noted).
+# Key by key in memory, and all keys are written at once; one after the other only where a row changed its key or a
+# table was emptied, because then keys depend on each other.
 _REPLAY = """
-CREATE OR REPLACE FUNCTION backstitch.replay(q text) RETURNS bigint
+CREATE OR REPLACE FUNCTION backstitch.replay(q text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  c record; changed jsonb; here jsonb; ids bigint[] := '{}';
+  each text := 'SELECT c.*, coalesce(c.k, c.k2) AS key, m.changed, m.was AS before FROM (' || q || ') c '
+    'LEFT JOIN LATERAL (SELECT coalesce(jsonb_object_agg(e.key, e.value), ''{}'') AS changed, '
+    'coalesce(jsonb_object_agg(e.key, c.was->e.key), ''{}'') AS was '
+    'FROM jsonb_each(c.now) e WHERE c.was->e.key IS DISTINCT FROM e.value) m ON c.op = ''U'' ';
+  c record; root bigint; key jsonb; here jsonb; taint boolean; apart boolean := true;
+  rows backstitch.shadow[] := '{}'; tainted backstitch.app_tainted[] := '{}';
 BEGIN
-  FOR c IN EXECUTE q LOOP
-    ids := ids || c.id;
+  FOR c IN EXECUTE each || 'ORDER BY root, key, id' LOOP
+    IF c.op = 'T' OR c.k <> c.k2 THEN
+      apart := false;
+      EXIT;
+    END IF;
+    IF root IS DISTINCT FROM c.root OR key IS DISTINCT FROM c.key THEN
+      IF root IS NOT NULL THEN
+        rows := rows || ROW(root, key, here)::backstitch.shadow;
+      END IF;
+      root := c.root; key := c.key; taint := false;
+      here := (SELECT s.old FROM backstitch.shadow s WHERE s.root = c.root AND s.key = c.key);
+    END IF;
+    IF c.op = 'U' THEN
+      IF NOT taint AND (here IS NULL OR NOT here @> c.before) THEN
+        taint := true;
+        tainted := tainted || ROW(root, key)::backstitch.app_tainted;
+      END IF;
+      here := coalesce(here, c.now) || c.changed;
+    ELSE
+      here := c.now;
+    END IF;
+  END LOOP;
+  IF apart THEN
+    IF root IS NOT NULL THEN
+      rows := rows || ROW(root, key, here)::backstitch.shadow;
+    END IF;
+    INSERT INTO backstitch.shadow SELECT r.root, r.key, r.old FROM unnest(rows) r WHERE r.old IS NOT NULL
+      ON CONFLICT ON CONSTRAINT shadow_pkey DO UPDATE SET old = excluded.old;
+    DELETE FROM backstitch.shadow s USING unnest(rows) r WHERE r.old IS NULL AND s.root = r.root AND s.key = r.key;
+    INSERT INTO backstitch.todo SELECT r.root, r.key FROM unnest(rows) r ON CONFLICT DO NOTHING;
+    INSERT INTO backstitch.app_tainted SELECT t.root, t.key FROM unnest(tainted) t ON CONFLICT DO NOTHING;
+    RETURN;
+  END IF;
+  FOR c IN EXECUTE each || 'ORDER BY id' LOOP
     IF c.op = 'T' THEN
-      INSERT INTO backstitch.todo SELECT root, key FROM backstitch.shadow s WHERE s.root = c.root
+      INSERT INTO backstitch.todo SELECT s.root, s.key FROM backstitch.shadow s WHERE s.root = c.root
         ON CONFLICT DO NOTHING;
       DELETE FROM backstitch.shadow s WHERE s.root = c.root;
       CONTINUE;
-    ELSIF c.op = 'I' THEN
-      INSERT INTO backstitch.shadow VALUES (c.root, c.k2, c.now)
-        ON CONFLICT (root, key) DO UPDATE SET old = excluded.old;
-      INSERT INTO backstitch.todo VALUES (c.root, c.k2) ON CONFLICT DO NOTHING;
-      CONTINUE;
-    ELSIF c.op = 'D' THEN
-      DELETE FROM backstitch.shadow s WHERE s.root = c.root AND s.key = c.k;
-    ELSE
-      SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') INTO changed FROM jsonb_each(c.now) e
-       WHERE c.was->e.key IS DISTINCT FROM e.value;
-      SELECT s.old INTO here FROM backstitch.shadow s WHERE s.root = c.root AND s.key = c.k;
-      IF here IS NULL OR NOT here @> (SELECT coalesce(jsonb_object_agg(x, c.was->x), '{}')
-                                        FROM jsonb_object_keys(changed) x) THEN
+    END IF;
+    here := (SELECT s.old FROM backstitch.shadow s WHERE s.root = c.root AND s.key = c.key);
+    IF c.op = 'U' THEN
+      IF here IS NULL OR NOT here @> c.before THEN
         INSERT INTO backstitch.app_tainted VALUES (c.root, c.k2) ON CONFLICT DO NOTHING;
       END IF;
-      IF here IS NOT NULL AND c.k = c.k2 THEN
-        UPDATE backstitch.shadow s SET old = here || changed WHERE s.root = c.root AND s.key = c.k;
-      ELSE
-        DELETE FROM backstitch.shadow s WHERE s.root = c.root AND s.key = c.k;
-        INSERT INTO backstitch.shadow VALUES (c.root, c.k2, coalesce(here, c.now) || changed)
-          ON CONFLICT (root, key) DO UPDATE SET old = excluded.old;
-        INSERT INTO backstitch.todo VALUES (c.root, c.k2) ON CONFLICT DO NOTHING;
-      END IF;
+      here := coalesce(here, c.now) || c.changed;
+    ELSE
+      here := c.now;
     END IF;
-    INSERT INTO backstitch.todo VALUES (c.root, c.k) ON CONFLICT DO NOTHING;
+    DELETE FROM backstitch.shadow s WHERE s.root = c.root AND s.key = c.k AND (here IS NULL OR c.k <> c.k2);
+    IF here IS NOT NULL THEN
+      INSERT INTO backstitch.shadow VALUES (c.root, c.k2, here)
+        ON CONFLICT ON CONSTRAINT shadow_pkey DO UPDATE SET old = excluded.old;
+    END IF;
+    INSERT INTO backstitch.todo SELECT c.root, x FROM unnest(ARRAY[c.k, c.k2]) x WHERE x IS NOT NULL
+      ON CONFLICT DO NOTHING;
   END LOOP;
-  UPDATE backstitch.app_changes SET applied = true WHERE NOT applied AND id = ANY (ids);
-  RETURN cardinality(ids);
 END $$
 """
 

@@ -8,6 +8,7 @@ still differ, and moves the ledger. Where it stands is in backstitch.restores, s
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 from backstitch.core.errors import BackupFailed, StatementFailed
@@ -18,7 +19,7 @@ from backstitch.engine.follow import followed
 from backstitch.engine.ledger import UnitRow, lock_unit, read_units, update_step, update_unit
 from backstitch.engine.proof import Exact
 from backstitch.engine.proven_backup import request_of
-from backstitch.engine.replay import EVERYTHING, replay
+from backstitch.engine.replay import replay_all
 from backstitch.engine.settle import settle_early, settle_silently
 from backstitch.engine.shadow import (
     Place,
@@ -26,6 +27,7 @@ from backstitch.engine.shadow import (
     catch_up,
     compare,
     fill,
+    leave_out_equal,
     places,
     rows_that_differ,
     set_stage,
@@ -39,6 +41,8 @@ from backstitch.model.units import BatchUnit, ConcurrentUnit, DdlUnit, RowsUnit,
 
 SWITCH_LOCK_TIMEOUT_MS = 800  # also below deadlock_timeout
 SHOWN = 20
+PASSES = 8  # over the rows that differ, while the application writes
+FEW = 500  # keys that the switch may take along
 
 
 class NotThisWay(Exception):
@@ -106,7 +110,7 @@ async def judge_exactly(run: Run) -> dict[str, Exact]:
     async with session.transaction():
         await session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         await run.fence.check()
-        await replay(session, run.id, EVERYTHING)
+        await replay_all(session, run.id)
         for place in await places(session, run.id):
             wrong = await rows_that_differ(session, place)
             rows = await session.rows(
@@ -156,9 +160,16 @@ async def _settle_what_can_be(run: Run) -> None:
             for place in todo:
                 await compare(run.session, place)
             await set_stage(run.session, run.id, "compared")
-    await run.session.execute("VACUUM (ANALYZE, TRUNCATE false, SKIP_LOCKED) backstitch.todo")
-    for place in todo:
-        await settle_early(run, place)
+    before = {p.table.oid: sys.maxsize for p in todo}
+    for _ in range(PASSES):
+        await catch_up(run)
+        left = {p.table.oid: await leave_out_equal(run, p) for p in todo}
+        again = [p for p in todo if FEW < left[p.table.oid] < before[p.table.oid] / 2]
+        if not again:
+            break
+        for place in again:
+            await settle_early(run, place)
+        before = left
 
 
 async def _switch(run: Run) -> None:
@@ -176,7 +187,7 @@ async def _switch(run: Run) -> None:
             await run.session.execute("SET LOCAL jit = off")  # compiling takes longer than these statements
             began = clock.monotonic()
             await run.session.execute(f"LOCK TABLE {names} IN EXCLUSIVE MODE")  # in the order of their oids
-            await replay(run.session, run.id, EVERYTHING)
+            await replay_all(run.session, run.id)
             await _all_back(run)
             await set_stage(run.session, run.id, "switched")
             await _note_pause(run, began)

@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """How do rows become what the shadow says? By their keys, in place: the table keeps its oid, indexes, keys and grants.
 
-Early, in small batches while the application writes: only rows whose lock is free, each caught up after it is locked.
-What is left is settled in the switch, where nobody else can write.
+Early, in batches of a quarter of a second while the application writes: only rows whose lock is free, each caught up
+after it is locked. What is left is settled in the switch, where nobody else can write.
 """
 
 from __future__ import annotations
-
-from itertools import count
 
 from backstitch.core.errors import ConnectionLost, DatabaseError, LockNotAvailable, StatementFailed, Transient
 from backstitch.core.ports import Session
 from backstitch.engine.context import Run
 from backstitch.engine.image_sql import columns_in, differs_from_start, same_key, value_of
 from backstitch.engine.referrers import refuse_cascade
-from backstitch.engine.replay import EVERYTHING, replay
-from backstitch.engine.shadow import Place, tidy
+from backstitch.engine.replay import replay_all
+from backstitch.engine.shadow import Place
 from backstitch.engine.silence import enable_again, silence_triggers
 from backstitch.model.sql import columns_sql, quote_ident, quote_literal
 
-BATCH = 1000
+FIRST, LARGEST = 1000, 20_000  # keys of a batch
+TARGET_S = 0.25  # of a batch: so long a write to one of its rows may wait
+REFUSALS = 20  # batches of a pass that may wait in vain for a lock
 EARLY_LOCK_TIMEOUT_MS = 200  # below deadlock_timeout (1 s): if two wait for each other, it is we who give up
 _ORDERS = (("delete", "update", "insert"), ("insert", "update", "delete"), ("delete", "insert", "update"))
 
@@ -29,29 +29,35 @@ async def settle_early(run: Run, place: Place) -> bool:
 
     A batch that constraints or locks refuse is left, with all after it, to the switch.
     """
-    last = "null"  # below every other jsonb
-    for number in count(1):
+    clock, last, size, refused = run.world.clock, "null", FIRST, 0  # null is below every other jsonb
+    while True:
         run.heed_stop()
-        if number % 10 == 0:
-            await tidy(run.session)
+        began = clock.monotonic()
         try:
             async with run.transaction(lock_timeout_ms=EARLY_LOCK_TIMEOUT_MS):
-                reached = await _early_batch(run, place, last)
+                reached = await _early_batch(run, place, last, size)
         except ConnectionLost:
             raise
-        except (LockNotAvailable, Transient, DatabaseError):
+        except (LockNotAvailable, Transient):
+            refused += 1
+            if refused > REFUSALS:
+                return False
+            size = max(100, size // 2)
+            continue
+        except DatabaseError:
             return False
         if reached is None:
-            break
+            return True
         last = reached
-    return True
+        took = clock.monotonic() - began
+        size = min(LARGEST, size * 2) if took < TARGET_S / 2 else max(100, size // 2) if took > TARGET_S else size
 
 
-async def _early_batch(run: Run, place: Place, last: str) -> str | None:
+async def _early_batch(run: Run, place: Place, last: str, size: int) -> str | None:
     session, table = run.session, place.table
     keys = await session.rows(
         "SELECT key::text AS key FROM backstitch.todo WHERE root = %s AND key > %s::jsonb ORDER BY key LIMIT %s",
-        (table.oid, last, BATCH),
+        (table.oid, last, size),
     )
     if not keys:
         return None
@@ -69,7 +75,7 @@ async def _early_batch(run: Run, place: Place, last: str) -> str | None:
         f"AND d.held IS NULL AND NOT EXISTS (SELECT FROM {name} t WHERE {same})",
         (last, reached),
     )
-    await replay(session, run.id, EVERYTHING)  # what was written to the rows we now hold is committed, so it is in it
+    await replay_all(session, run.id)  # what was written to the rows we now hold is committed, so it is in it
     # by the range of their keys, which has an index: there may be many more that wait for their turn
     here = f"key > {quote_literal(last)}::jsonb AND key <= {quote_literal(reached)}::jsonb"
     locked, free = f"{here} AND held = 'locked'", f"{here} AND held = 'absent'"

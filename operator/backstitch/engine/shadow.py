@@ -16,14 +16,12 @@ from backstitch.engine.context import Run
 from backstitch.engine.follow import followed
 from backstitch.engine.image_sql import column_types, differs_from_start, same_key
 from backstitch.engine.prove import restore_and_compare, restore_rights
-from backstitch.engine.replay import EVERYTHING, replay
+from backstitch.engine.replay import replay
 from backstitch.engine.scratch import scratch_database
 from backstitch.model.backup import Manifest
 from backstitch.model.sql import quote_ident, quote_literal
 
-MOST = 5000  # changes that one transaction replays
 SMALL = 50  # so few are left that the switch can take them along
-ROUNDS = 2000
 
 
 @dataclass(frozen=True)
@@ -60,12 +58,8 @@ async def begin(run: Run, snapshot: str) -> None:
         for table in ("shadow", "todo", "app_tainted"):
             await run.session.execute(f"DELETE FROM backstitch.{table}")
         await run.session.execute(
-            "UPDATE backstitch.app_changes SET applied = NOT applied "
-            "WHERE applied <> pg_visible_in_snapshot(xid, %s::pg_snapshot)",
-            (snapshot,),
-        )
-        await run.session.execute(
-            "INSERT INTO backstitch.restores (migration_id, stage) VALUES (%s, 'begun')", (run.id,)
+            "INSERT INTO backstitch.restores (migration_id, stage, seen) VALUES (%s, 'begun', %s::pg_snapshot)",
+            (run.id, snapshot),
         )
 
 
@@ -137,29 +131,41 @@ async def places(session: Session, migration_id: int) -> list[Place]:
     ]
 
 
-async def tidy(session: Session) -> None:
-    """Clear the beginning of the index of open changes: each round leaves dead entries there for the next to walk."""
-    await session.execute("VACUUM (TRUNCATE false, SKIP_LOCKED) backstitch.app_changes")
-
-
 async def catch_up(run: Run) -> None:
-    """Replay in rounds, each one transaction, while the application goes on, until a round brings no less than the one
-    before it: then what is left is what is written during a round."""
-    fewest = EVERYTHING
-    for number in range(ROUNDS):
+    """Replay in rounds, each of a few transactions, while the application goes on, until a round brings no less than
+    the one before it: then what is left is what is written during a round."""
+    before, now = None, 0
+    await run.session.execute("ANALYZE backstitch.app_changes")
+    while True:
         run.heed_stop()
         async with run.transaction(lock_timeout_ms=5000):
-            done = await replay(run.session, run.id, MOST)
-            await run.session.execute(
-                "UPDATE backstitch.restores SET replayed = replayed + %s WHERE migration_id = %s", (done, run.id)
-            )
-        if number % 10 == 9:
-            await tidy(run.session)
-        if done < SMALL or (fewest < MOST and done >= fewest):
-            break
-        fewest = min(fewest, done)
-    # the switch must not plan for what todo held before
+            part = await replay(run.session, run.id)
+        now += part.changes
+        if not part.round_ended:
+            continue
+        if now < SMALL or (before is not None and now >= before):
+            return
+        before, now = now, 0
+
+
+async def leave_out_equal(run: Run, place: Place) -> int:
+    """Take keys out of `todo` whose rows are what the shadow says, and give how many are left.
+
+    No lock is needed: if the application writes such a row later, or has just done so, the replay brings its key again.
+    """
+    table, types = place.table, place.types
+    first = quote_ident(table.key[0])
     await run.session.execute("VACUUM (ANALYZE, TRUNCATE false, SKIP_LOCKED) backstitch.todo")
+    async with run.transaction(lock_timeout_ms=5000):
+        await run.session.execute(
+            f"DELETE FROM backstitch.todo d USING (SELECT k.key, s.old FROM backstitch.todo k "
+            f"LEFT JOIN backstitch.shadow s USING (root, key) WHERE k.root = {table.oid}) i "
+            f"LEFT JOIN {table.sql} t ON {same_key(table, types, 't')} "
+            f"WHERE d.root = {table.oid} AND d.key = i.key AND CASE WHEN i.old IS NULL THEN t.{first} IS NULL "
+            f"ELSE NOT {differs_from_start(table, types, 'U')} END"
+        )
+        rows = await run.session.rows("SELECT count(*) AS n FROM backstitch.todo WHERE root = %s", (table.oid,))
+    return int(rows[0]["n"])
 
 
 async def compare(session: Session, place: Place) -> None:
