@@ -233,3 +233,17 @@ async def test_filling_new_columns_keeps_no_images(engine: Engine) -> None:
     await renamed(engine, RENAME)
     assert engine.rows("select count(*) from backstitch.images") == [(0,)]
     assert engine.rows("select count(*) from users where voucher is distinct from coupon") == [(0,)]
+
+
+@pytest.mark.one_major
+async def test_a_backup_made_meanwhile_brings_the_trigger_back(engine: Engine) -> None:
+    await renamed(engine, RENAME)
+    steps = "- {name: more, addColumn: {table: users, column: more, type: int}}"
+    spec = a_spec(steps, version="2", rollback={"strategy": "restoreBackup", "acceptDataLoss": True})
+    never = [{"name": "never", "rowCount": {"table": "users", "equals": 0}}]
+    record = await engine.migrate(
+        spec.model_copy(update={"checks": a_spec(steps, checks=never).checks}), name="later", environment="production"
+    )
+    assert record.state is State.ROLLED_BACK, record.message
+    engine.database.psql("insert into users (id, coupon) values (900, 'after')")
+    assert engine.rows("select voucher from users where id = 900") == [("after",)]
