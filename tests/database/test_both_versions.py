@@ -245,5 +245,7 @@ async def test_a_backup_made_meanwhile_brings_the_trigger_back(engine: Engine) -
         spec.model_copy(update={"checks": a_spec(steps, checks=never).checks}), name="later", environment="production"
     )
     assert record.state is State.ROLLED_BACK, record.message
+    assert record.rollback is not None
+    assert record.rollback.rung == 4
     engine.database.psql("insert into users (id, coupon) values (900, 'after')")
     assert engine.rows("select voucher from users where id = 900") == [("after",)]
