@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def as_plain_role(engine: Engine) -> Engine:
 
 def every_family() -> MigrationSpec:
     table = {"table": "app.users"}
-    steps = [
+    steps: list[dict[str, Any]] = [
         {"addColumn": {**table, "column": "whole", "type": "text"}},
         {"backfill": {**table, "set": {"whole": "name"}, "where": "id > 0"}},
         {"setNotNull": {**table, "column": "whole"}},

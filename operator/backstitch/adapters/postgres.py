@@ -7,6 +7,7 @@ Settings are pinned in the startup packet: one round trip less, and they win ove
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from backstitch.adapters.refused import explain_refusal
 from backstitch.adapters.session import PostgresSession
 from backstitch.core.errors import TargetError
 from backstitch.core.ports import Row
+from backstitch.model.sql import MAX_IDENTIFIER_BYTES
 
 SettingsSource = Callable[[], Awaitable[ConnectionSettings]]
 
@@ -151,6 +153,12 @@ class PostgresDatabase:
         if read_only:
             pinned["default_transaction_read_only"] = "on"
         if self._role is not None:
+            if len(self._role.encode()) > MAX_IDENTIFIER_BYTES:  # the server would cut it, and take another role
+                raise TargetError(
+                    f"ownerRole {self._role} is longer than {MAX_IDENTIFIER_BYTES} bytes, so there is no such role.",
+                    reason="RoleMissing",
+                    retry=False,
+                )
             pinned["role"] = self._role
         asked = settings.params.get("options", "")
         # The last one wins: a search_path asked for in the settings holds, the pinned ones cannot be changed.
@@ -171,7 +179,7 @@ def application_name(purpose: str, mark: str = "") -> str:
 
 
 def _option(name: str, value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace(" ", "\\ ")
+    escaped = re.sub(r"[\\ \t\n\r\f\v]", r"\\\g<0>", value)  # the server ends an option at white space of any kind
     return f"-c {name}={escaped}"
 
 
