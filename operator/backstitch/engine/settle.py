@@ -17,7 +17,7 @@ from backstitch.engine.shadow import Place
 from backstitch.engine.silence import enable_again, silence_triggers
 from backstitch.model.sql import columns_sql, quote_ident, quote_literal
 
-FIRST, LARGEST = 1000, 20_000  # keys of a batch
+LEAST, FIRST, LARGEST = 500, 1000, 20_000  # keys of a batch
 TARGET_S = 0.25  # of a batch: so long a write to one of its rows may wait
 REFUSALS = 20  # batches of a pass that may wait in vain for a lock
 EARLY_LOCK_TIMEOUT_MS = 200  # below deadlock_timeout (1 s): if two wait for each other, it is we who give up
@@ -42,7 +42,7 @@ async def settle_early(run: Run, place: Place) -> bool:
             refused += 1
             if refused > REFUSALS:
                 return False
-            size = max(100, size // 2)
+            size = max(LEAST, size // 2)
             continue
         except DatabaseError:
             return False
@@ -50,13 +50,14 @@ async def settle_early(run: Run, place: Place) -> bool:
             return True
         last = reached
         took = clock.monotonic() - began
-        size = min(LARGEST, size * 2) if took < TARGET_S / 2 else max(100, size // 2) if took > TARGET_S else size
+        size = min(LARGEST, size * 2) if took < TARGET_S / 2 else max(LEAST, size // 2) if took > TARGET_S else size
 
 
 async def _early_batch(run: Run, place: Place, last: str, size: int) -> str | None:
     session, table = run.session, place.table
     keys = await session.rows(
-        "SELECT key::text AS key FROM backstitch.todo WHERE root = %s AND key > %s::jsonb ORDER BY key LIMIT %s",
+        "SELECT d.key::text AS key FROM backstitch.todo d WHERE d.root = %s AND d.key > %s::jsonb ORDER BY d.key "
+        "LIMIT %s",
         (table.oid, last, size),
     )
     if not keys:
