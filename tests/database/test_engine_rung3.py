@@ -138,3 +138,25 @@ async def test_where_a_row_of_the_application_is_in_the_way_rung_2_is_climbed(en
     assert engine.rows("select count(*) from orders where id = 9000") == [(1,)]
     assert engine.rows("select count(*) from customers where city like 'X%'") == [(0,)]
     assert record.state is State.ROLLED_BACK, record.message
+
+
+async def test_a_switch_that_never_gets_its_locks_leaves_the_rows_to_their_images(engine: Engine) -> None:
+    engine.database.psql(SHOP)
+    before = rows(engine)
+    with psycopg.connect(engine.database.url) as reader:
+
+        def hold(record: Record) -> None:
+            if record.state is State.ROLLING_BACK and engine.on_record is not None:
+                engine.on_record = None
+                # keeps EXCLUSIVE out, and no row of ours in
+                reader.execute("lock table customers in row share mode")
+
+        engine.on_record = hold
+        policy = TargetPolicy.model_validate({"approval": {"required": 0}, "lockAllowance": "1s"})
+        spec = a_spec(SPOILS, checks=NEVER, rollback=CAPTURED)
+        record = await engine.migrate(spec, environment="production", policy=policy)
+    assert record.state is State.ROLLED_BACK, record.message
+    assert record.rollback is not None
+    assert record.rollback.rung == 2
+    assert "Rung 3 could not be climbed" in record.rollback.cost[0]
+    assert rows(engine) == before

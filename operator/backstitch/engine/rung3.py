@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-from backstitch.core.errors import BackupFailed, StatementFailed
+from backstitch.core.errors import BackupFailed, StatementFailed, StepFailed
 from backstitch.engine.backup import BackupPorts
 from backstitch.engine.context import Run
 from backstitch.engine.copies import sound_place
@@ -60,7 +60,7 @@ async def captured_restore(run: Run, so_far: RollbackRecord) -> RollbackRecord:
     manifest, ports = await _backup(run)
     try:
         await _restore(run, manifest, ports)
-    except (StatementFailed, BackupFailed) as error:
+    except (StatementFailed, BackupFailed, StepFailed) as error:  # StepFailed: the switch never got its locks
         raise NotThisWay(error.message) from error
     await _after(run)
     did = await run.session.rows("SELECT rows, pause_ms FROM backstitch.restores WHERE migration_id = %s", (run.id,))
