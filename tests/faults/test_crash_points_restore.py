@@ -15,7 +15,7 @@ from tests.plugins.pg import PgCluster
 __all__ = ["newest"]
 
 STRIDE = 131
-SLOW_STRIDE = 5  # every point takes half an hour; the offset moves with the number of calls
+SLOW_STRIDE = 23  # every point takes half an hour; the offset moves with the number of calls
 
 
 @pytest.mark.one_major
