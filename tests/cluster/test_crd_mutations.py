@@ -62,6 +62,26 @@ MORE_STEPS: list[Document] = [
     },
     {"updateRows": {"table": "users", "set": {"c": "1"}, "where": "id = 1"}},
     {"deleteRows": {"table": "users", "where": "id = 1"}},
+    {"renameColumn": {"table": "users", "column": "c", "to": "d"}},
+    {"changeType": {"table": "users", "column": "d", "type": "bigint", "up": "d::bigint", "down": "d::text"}},
+    {
+        "splitColumn": {
+            "table": "users",
+            "column": "e",
+            "into": [{"column": "f", "type": "text", "up": "e"}, {"column": "g", "type": "text", "up": "e"}],
+            "down": "f",
+        }
+    },
+    {
+        "mergeColumns": {
+            "table": "users",
+            "columns": [{"column": "f", "down": "h"}, {"column": "g", "down": "h"}],
+            "into": "h",
+            "type": "text",
+            "up": "f || g",
+        }
+    },
+    {"dropOldShape": {"table": "users", "column": "d"}},
 ]
 SPEC: Document = {
     "targetRef": {"name": "shop"},

@@ -109,7 +109,7 @@ async def test_our_statement_is_cancelled_before_the_application_has_queued_for_
     await watch.close()
     await ours.close()
     assert (seen.cancelled, seen.held, seen.queued) == (True, False, 1)
-    assert seen.queued_ms < 300
+    assert seen.queued_ms < 1000  # 300 and the time a busy machine takes to look
     assert done[0] < 1.0
     assert [b.pid for b in seen.blockers] == [holder.info.backend_pid]
 
