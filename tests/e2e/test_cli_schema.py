@@ -60,7 +60,6 @@ def test_close_ends_the_window_and_runs_the_contract_phases(cli: Cli) -> None:
     assert "step drop-name (dropColumn): done" in done.err
     assert columns(cli.database)[:1] == ["id"]
     assert "name" not in columns(cli.database)
-    assert cli.run("close", "nick", "-n", "shop").code == 0  # closed already
     back = cli.run("rollback", "nick", "-n", "shop")
     assert back.code == 0, back.err
     assert "step drop-name (dropColumn): undone" in back.err  # the contract phases have a window of their own
