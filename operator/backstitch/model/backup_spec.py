@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cronsim import CronSim, CronSimError
 from pydantic import Field, field_validator, model_validator
 
 from backstitch.model.base import Frozen
+from backstitch.model.cron import check_cron, check_zone
 
 BackupMethod = Literal["dump", "pgBackRest", "cloudNativePG"]
 BackupProof = Literal["dump", "restore", "archived"]
@@ -70,26 +68,12 @@ class BackupSchedule(Frozen):
     @field_validator("full", "incremental")
     @classmethod
     def _can_be_read(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        wrong = f"{value!r} is not a cron expression of five fields"
-        if len(value.split()) != 5:
-            raise ValueError(wrong)
-        try:
-            CronSim(value, datetime(2026, 1, 1, tzinfo=UTC))
-        except CronSimError as error:
-            raise ValueError(f"{wrong} ({error})") from None
-        return value
+        return value if value is None else check_cron(value)
 
     @field_validator("time_zone")
     @classmethod
     def _is_a_zone(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                ZoneInfo(value)
-            except (ZoneInfoNotFoundError, ValueError, OSError):
-                raise ValueError(f"{value!r} is not a time zone; write an IANA name such as Europe/Berlin") from None
-        return value
+        return value if value is None else check_zone(value)
 
     @model_validator(mode="after")
     def _says_something(self) -> BackupSchedule:
